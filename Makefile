@@ -1,0 +1,132 @@
+# Every command of the repository. None needs anything done first, beyond Python >= 3.11.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A user's own site-packages and PYTHONPATH are no part of a tested environment.
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH
+
+is_python = import sys; sys.exit(not sys.version_info[:2] $(1) tuple(map(int, "$(2)".split("."))))
+
+# The newest supported Python, where the tests run a second time, unless the first is that one. On
+# the PATH, in pyenv, or beside the Python in use; each is asked for its version, since a pyenv
+# shim may stand for nothing. CI fails without it; `NEWEST=` in the environment waives it.
+# Looked for when `make test` is asked for, and not otherwise.
+NEWEST ?= 3.13
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+ONE_RUN := $(if $(NEWEST),$(shell $(PYTHON) -c '$(call is_python,==,$(NEWEST))' 2> /dev/null && echo yes),yes)
+NEWEST_PYTHON := $(if $(ONE_RUN),,$(shell for each in python$(NEWEST) \
+    "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(NEWEST)*/bin/python3 \
+    "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')"/../$(NEWEST)*/bin/python3; do \
+    "$$each" -c '$(call is_python,==,$(NEWEST))' 2> /dev/null \
+    && { command -v "$$each"; break; }; done))
+endif
+
+##@ To look around
+
+.PHONY: help
+help: ## list these commands
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: .venv/.run ## run tasks, kill their worker, and watch them finish
+	@$(BIN)/longshore demo
+
+.PHONY: bench
+bench: .venv/.dev ## measure tasks per second, beside huey
+	@$(BIN)/longshore bench
+
+##@ To change something
+
+.PHONY: test
+test: .venv/.dev $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.dev) ## run every test, on the oldest and the newest Python at hand
+	@$(BIN)/python -m tests.brokers up --needed
+	@$(BIN)/python --version
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	@$(if $(ONE_RUN),,$(if $(NEWEST_PYTHON),$(second_run),$(no_second_run)))
+
+# The second run is for what differs between Pythons, so it measures no coverage.
+define second_run
+.venv-$(NEWEST)/bin/python --version
+@.venv-$(NEWEST)/bin/python -m pytest -n 2
+endef
+
+define no_second_run
+echo 'No Python $(NEWEST) was found, so the tests did not run on it; CI fails here: put python$(NEWEST) on the PATH, or waive it with NEWEST= in the environment.'
+@[ -z "$${CI:-}" ]
+endef
+
+.PHONY: check
+check: .venv/.dev ## lint, formatting, types, import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: brokers
+brokers: ## find or start RabbitMQ, Postgres, MariaDB and Redis
+	@$(call require_python,$(PYTHON))
+	@$(PYTHON) -m tests.brokers up
+
+##@ To release
+
+.PHONY: build
+build: .venv/.run ## make the sdist, and the wheel from the sdist, in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist
+
+.PHONY: lock
+lock: .venv-lock/.ready ## write requirements/*.txt anew; UPGRADE=1 takes the newest versions
+	@.venv-lock/bin/python requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove what these commands made, venvs included; stop the brokers they started
+	@if [ -d .cache/brokers ]; then $(PYTHON) -m tests.brokers down; fi
+	@rm -rf .venv .venv-* .cache dist build .coverage .coverage.* .hypothesis
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ----------------------------------------------------------------------------------- environments
+# Each venv has two stages, so that a newcomer's `make demo` waits for a dozen small packages and
+# not for the type checkers. Only what the lock files name is installed, and only by its hash; the
+# checkout itself is built with the locked hatchling, and again whenever pyproject.toml changes,
+# because the entry points that name the adapters are read at install.
+
+define require_python
+$(1) -c '$(call is_python,>=,3.11)' || { echo "Longshore needs Python 3.11 or newer, and '$(1)' is not; name one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+endef
+
+.PRECIOUS: %/.python %/.run %/.dev
+%/.python:
+	@$(call require_python,$(PYTHON))
+	@$(@D)/bin/python -c '$(call is_python,>=,3.11)' 2> /dev/null || $(PYTHON) -m venv --clear $(@D)
+	@touch $@
+
+.venv-$(NEWEST)/%: PYTHON = $(NEWEST_PYTHON)
+
+%/.run: %/.python pyproject.toml requirements/run.txt requirements/build.txt
+	@echo "Installing what Longshore needs to run into $(@D) …"
+	@$(@D)/bin/python -m pip install --quiet --quiet --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(@D)/bin/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+%/.dev: %/.run requirements/dev.txt
+	@echo "Installing what the tests and checks need into $(@D) …"
+	@$(@D)/bin/python -m pip install --quiet --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# pip-tools needs pip and setuptools as packages, which no other venv should have to pin.
+.venv-lock/.ready: requirements/lock.py
+	@$(call require_python,$(PYTHON))
+	@$(PYTHON) -m venv --clear .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet --quiet 'pip-tools==7.6.2'
+	@touch $@

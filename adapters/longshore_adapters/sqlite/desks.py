@@ -1,0 +1,160 @@
+"""What the two threads do: the writer commits groups and watches the file, the reader reads."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from longshore.errors import LongshoreError
+from longshore_adapters.sqlite import statements
+from longshore_adapters.sqlite.connection import Transaction, begin, transaction
+from longshore_adapters.sqlite.errors import translated
+from longshore_adapters.sqlite.scalars import micros
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from longshore.clock import Clock
+    from longshore_adapters.sqlite.lane import Operation
+    from longshore_adapters.sqlite.options import Options
+    from longshore_adapters.sqlite.waiting import Waiting
+
+
+class Writer:
+    """Commits what many callers ask for together, and wakes those who wait for messages.
+
+    While somebody waits it looks every `poll` milliseconds whether another connection has
+    committed. `PRAGMA data_version` says so exactly; size and time of the log file do not (a
+    commit may change neither), and the writer's own commits do not count.
+    """
+
+    def __init__(self, options: Options, clock: Clock, waiting: Waiting) -> None:
+        """Write by `clock`, and wake who is in `waiting`."""
+        self._options = options
+        self._clock = clock
+        self._waiting = waiting
+        self._version = 0
+
+    def serve(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+        """Do all operations in one transaction; where one raises, each in its own.
+
+        So an operation that raises has changed nothing, and its neighbours are not undone with
+        it. A lock that cannot be had is an error for all, without waiting for it again.
+        """
+        wanted = [operation for operation in operations if not operation.future.cancelled()]
+        try:
+            begin(connection, self._options.busy_timeout)
+        except sqlite3.Error as error:
+            self._fail(wanted, error)
+            return
+        try:
+            self._commit(connection, wanted)
+        except Exception as error:  # noqa: BLE001 - it is raised again, in the caller's loop
+            if len(wanted) == 1:
+                self._fail(wanted, error)
+            else:
+                for operation in wanted:
+                    self.serve(connection, [operation])
+        self._watch(connection)
+
+    def patience(self) -> float | None:
+        """Poll while somebody waits."""
+        return self._options.poll / 1000 if self._waiting else None
+
+    def idle(self, connection: sqlite3.Connection) -> None:
+        """Look whether another connection has committed."""
+        self._watch(connection)
+
+    def leave(self, connection: sqlite3.Connection) -> None:
+        """Bring the log into the file, as far as nobody needs it."""
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _commit(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+        work = Transaction(connection, micros(self._clock.now()))
+        try:
+            results = [operation.work(work) for operation in operations]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        for operation, result in zip(operations, results, strict=True):
+            operation.result = result
+        if work.touched and self._waiting:
+            for waiter in self._waiting.of(work.touched):
+                waiter.wake()
+
+    def _fail(self, operations: Sequence[Operation], error: Exception) -> None:
+        for operation in operations:
+            operation.error = _said(error, self._options.path)
+
+    def _watch(self, connection: sqlite3.Connection) -> None:
+        if not self._waiting:
+            return
+        with suppress(sqlite3.Error):  # the next operation meets it, and says so
+            [version] = connection.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                self._version = version
+                self._look(connection)
+
+    def _look(self, connection: sqlite3.Connection) -> None:
+        """Wake who would find something, or has to look sooner than planned."""
+        now = micros(self._clock.now())
+        waiters = self._waiting.all()
+        seen = {
+            queue: connection.execute(statements.LOOK, (queue,)).fetchone()
+            for queue in {waiter.queue for waiter in waiters}
+        }
+        for waiter in waiters:
+            ready, soonest = seen[waiter.queue]
+            sooner = soonest is not None and (waiter.soonest is None or soonest < waiter.soonest)
+            if ready or sooner or (soonest is not None and soonest <= now):
+                waiter.wake()
+
+
+class Reader:
+    """Does each operation by itself; a long one delays other reads, and no write."""
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        """Read by `clock`."""
+        self._options = options
+        self._clock = clock
+
+    def serve(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+        """Let each operation see the file as it is at one moment."""
+        for operation in operations:
+            if not operation.future.cancelled():
+                self._read(connection, operation)
+
+    def patience(self) -> float | None:
+        """Wait without end: there is nothing else to do."""
+        return None
+
+    def idle(self, connection: sqlite3.Connection) -> None:
+        """Do nothing."""
+
+    def leave(self, connection: sqlite3.Connection) -> None:
+        """Leave nothing behind."""
+
+    def _read(self, connection: sqlite3.Connection, operation: Operation) -> None:
+        try:
+            connection.execute("BEGIN")
+            try:
+                operation.result = operation.work(
+                    Transaction(connection, micros(self._clock.now()))
+                )
+            finally:
+                connection.execute("ROLLBACK")
+        except Exception as error:  # noqa: BLE001 - it is raised again, in the caller's loop
+            operation.error = _said(error, self._options.path)
+
+
+def _said(error: Exception, path: str) -> Exception:
+    """Say what SQLite raised in our words; other errors are the caller's own."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    said: LongshoreError = translated(error, path)
+    said.__cause__ = error
+    return said

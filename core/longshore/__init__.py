@@ -1,0 +1,1 @@
+"""Longshore: background tasks from any message queue."""

@@ -1,0 +1,254 @@
+"""The write side and the read side of an application: enqueue, look, wait."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
+
+from longshore.draft import Draft, EnqueueOptions, Template
+from longshore.errors import (
+    EnqueueError,
+    LongshoreError,
+    TaskNotFoundError,
+    TooLargeError,
+    UnavailableError,
+    WaitTimeoutError,
+)
+from longshore.policy import Policy
+from longshore.protocol import Change, Verb
+from longshore.queue import NO_DELAY, Outgoing
+from longshore.task import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, tzinfo
+
+    from longshore.definition import TaskDefinition
+    from longshore.identity import TaskId, TaskIds
+    from longshore.ports import Ports
+    from longshore.protocol import Record, Recorded
+    from longshore.task import Task
+
+_log = logging.getLogger("longshore.client")
+
+OUTBOX_GRACE = timedelta(seconds=10)
+"""How long the client has to send an outbox row before the scheduler does."""
+
+_FIRST_LOOK = 0.005
+_LONGEST_LOOK = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """What an enqueue made, or, with a key that was taken, found."""
+
+    id: TaskId
+    name: str
+    queue: str
+    state: TaskState
+    inserted: bool = True
+
+
+class Preparer:
+    """Makes records of drafts: pure, shared by the asynchronous and the synchronous client."""
+
+    def __init__(
+        self, ids: TaskIds, policy: Policy | None = None, zone: tzinfo = UTC
+    ) -> None:
+        """`zone` reads schedules that name no offset."""
+        self._ids = ids
+        self._policy = policy or Policy()
+        self._zone = zone
+
+    def records(self, drafts: Iterable[Draft], now: datetime) -> list[Record]:
+        """Check and encode every draft before the first is sent."""
+        templates: dict[tuple[int, int], tuple[TaskDefinition, EnqueueOptions, Template]] = {}
+        records: list[Record] = []
+        for draft in drafts:
+            shared = (id(draft.definition), id(draft.options))
+            known = templates.get(shared)
+            if known is None:
+                template = Template(
+                    draft.definition,
+                    draft.options,
+                    policy=self._policy,
+                    now=now,
+                    zone=self._zone,
+                )
+                # Keeping both alive keeps their ids theirs for as long as the table lives.
+                known = templates[shared] = (draft.definition, draft.options, template)
+            records.append(known[2].record(draft.data, self._ids))
+        return records
+
+
+class Client:
+    """Enqueues and inspects tasks. Safe for concurrent use on one event loop."""
+
+    def __init__(self, ports: Ports, preparer: Preparer) -> None:
+        """Use open ports; they stay the caller's to close."""
+        self._ports = ports
+        self._preparer = preparer
+
+    async def enqueue(self, drafts: Sequence[Draft]) -> list[Enqueued]:
+        """Enqueue tasks, one round trip for the batch; all are checked before one is sent.
+
+        Raises `EnqueueError` where some could not be sent; those that were, run.
+        """
+        return await self.submit(self._preparer.records(drafts, self._ports.clock.now()))
+
+    async def submit(self, records: Sequence[Record]) -> list[Enqueued]:
+        """Enqueue records that were prepared before; repeating it makes no second task."""
+        if self._ports.together is not None:
+            recorded = await self._ports.together.enqueue(records)
+            return [answer_of(one, got) for one, got in zip(records, recorded, strict=True)]
+        self._refuse_large(records)
+        answers: dict[int, Enqueued] = {}
+        failed: dict[int, LongshoreError] = {}
+        direct = {i: one for i, one in enumerate(records) if self._is_direct(one)}
+        logged = {i: one for i, one in enumerate(records) if i not in direct}
+        await self._send_first(direct, answers, failed)
+        await self._record_first(logged, answers)
+        if failed:
+            raise EnqueueError(failed, [answers[i].id for i in sorted(answers)])
+        return [answers[i] for i in range(len(records))]
+
+    async def get(self, task_id: TaskId) -> Task:
+        """Read a task; `TaskNotFoundError` where the log has no row."""
+        (task,) = await self._ports.task_log.get([task_id])
+        if task is None:
+            raise TaskNotFoundError(task_id)
+        return task
+
+    async def wait(self, task_id: TaskId, *, timeout: timedelta | None = None) -> Task:  # noqa: ASYNC109 - by the given Clock
+        """Wait until the task is final; `WaitTimeoutError` when `timeout` passes first.
+
+        A task that is not in the log yet is waited for too: its message may be on its way.
+        """
+        clock = self._ports.clock
+        end = None if timeout is None else clock.monotonic() + timeout.total_seconds()
+        pause = _FIRST_LOOK
+        while True:
+            (task,) = await self._ports.task_log.get([task_id])
+            if task is not None and task.final:
+                return task
+            left = pause if end is None else end - clock.monotonic()
+            if left <= 0:
+                state = "unknown" if task is None else task.state.value
+                raise WaitTimeoutError(task_id, state, clock.now())
+            await clock.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_LOOK)
+
+    def _is_direct(self, record: Record) -> bool:
+        """Whether the message goes first: no key to be decided by the row, no long delay."""
+        delay = record.due_at - record.spec.created_at
+        longest = self._ports.queue(record.spec.queue).capabilities.max_delay
+        return record.spec.key is None and (longest is None or delay <= longest)
+
+    async def _send_first(
+        self,
+        records: dict[int, Record],
+        answers: dict[int, Enqueued],
+        failed: dict[int, LongshoreError],
+    ) -> None:
+        """Protocol.md §4.1: send, confirmed; answer; then record."""
+        by_queue: defaultdict[str, list[int]] = defaultdict(list)
+        for i, record in records.items():
+            by_queue[record.spec.queue].append(i)
+        for queue, places in by_queue.items():
+            messages = [_outgoing(records[i]) for i in places]
+            sent = await self._send(queue, messages)
+            for i, error in zip(places, sent, strict=True):
+                if error is None:
+                    answers[i] = answer_of(records[i], None)
+                else:
+                    failed[i] = error
+        kept = [records[i] for i in records if i in answers]
+        try:
+            await self._ports.task_log.record(kept)
+        except UnavailableError as error:
+            _log.warning("%d sent tasks are not in the log yet: %s", len(kept), error)
+
+    async def _send(
+        self, queue: str, messages: Sequence[Outgoing]
+    ) -> list[LongshoreError | None]:
+        """Send; repeat once where nobody answered: an extra copy is one task by the log."""
+        try:
+            return await self._ports.queue(queue).send(messages)
+        except UnavailableError:
+            return await self._ports.queue(queue).send(messages)
+
+    async def _record_first(
+        self, records: dict[int, Record], answers: dict[int, Enqueued]
+    ) -> None:
+        """Protocol.md §4.2 and §4.3: the row decides; the message follows, or waits."""
+        armed = {i: self._armed(record) for i, record in records.items()}
+        recorded = await self._ports.task_log.record(list(armed.values()))
+        fresh: list[Record] = []
+        for (i, record), got in zip(armed.items(), recorded, strict=True):
+            answers[i] = answer_of(records[i], got)
+            if got.inserted and record.state is TaskState.CREATED:
+                fresh.append(record)
+        try:
+            await self._send_outbox(fresh)
+        except UnavailableError as error:
+            _log.warning("%d tasks wait for the scheduler to send them: %s", len(fresh), error)
+
+    def _armed(self, record: Record) -> Record:
+        if record.state is TaskState.SCHEDULED:
+            return replace(record, armed=True)
+        wake_at = record.spec.created_at + OUTBOX_GRACE
+        return replace(record, state=TaskState.CREATED, armed=True, wake_at=wake_at)
+
+    async def _send_outbox(self, records: Sequence[Record]) -> None:
+        by_queue: defaultdict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_queue[record.spec.queue].append(record)
+        confirms: list[Change] = []
+        for queue, group in by_queue.items():
+            sent = await self._send(queue, [_outgoing(record) for record in group])
+            confirms += [
+                Change(
+                    task_id=record.spec.id,
+                    verb=Verb.CONFIRM,
+                    state=TaskState.CREATED,
+                    token=0,
+                    wake_no=1,
+                )
+                for record, error in zip(group, sent, strict=True)
+                if error is None
+            ]
+        await self._ports.task_log.transition(confirms)
+
+    def _refuse_large(self, records: Sequence[Record]) -> None:
+        for record in records:
+            capabilities = self._ports.queue(record.spec.queue).capabilities
+            size, limit = len(record.spec.body), capabilities.max_body
+            if size > limit:
+                what = f"the message of task {record.spec.name!r}"
+                raise TooLargeError(what, size, limit, f"{capabilities.adapter}'s limit")
+
+
+def answer_of(record: Record, recorded: Recorded | None) -> Enqueued:
+    """Tell the caller what became of a record."""
+    spec = record.spec
+    return Enqueued(
+        id=spec.id,
+        name=spec.name,
+        queue=spec.queue,
+        state=record.state if recorded is None else recorded.state,
+        inserted=recorded is None or recorded.inserted,
+    )
+
+
+def _outgoing(record: Record) -> Outgoing:
+    spec = record.spec
+    return Outgoing(
+        key=spec.id,
+        body=spec.body,
+        priority=spec.priority,
+        delay=max(record.due_at - spec.created_at, NO_DELAY),
+        group=spec.tenant,
+    )

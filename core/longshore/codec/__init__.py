@@ -1,0 +1,5 @@
+"""Message ↔ bytes: a pure pipeline. Today its one stage is structured CloudEvents JSON."""
+
+from longshore.codec.cloudevents import CONTENT_TYPE, decode, encode, encode_event, event_of
+
+__all__ = ["CONTENT_TYPE", "decode", "encode", "encode_event", "event_of"]

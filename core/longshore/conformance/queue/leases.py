@@ -1,0 +1,364 @@
+"""The promises of `receive`, `ack`, `release` and `extend`: who holds a message, and how long."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from longshore.conformance.contract import DEADLINE, LONG, SHORT, Time, need
+from longshore.conformance.queue.hands import Hands, QueueSetting, flat
+from longshore.errors import LeaseLostError, UnsupportedError
+from longshore.queue import Depth, Rejection, Release
+
+if TYPE_CHECKING:
+    from longshore.errors import LongshoreError
+    from longshore.queue import Delivery, Queue
+
+MANY = 40
+RECEIVERS = 8
+VERBS = ["ack", "release", "reject", "extend"]
+
+
+async def use(queue: Queue, verb: str, *held: Delivery) -> list[LongshoreError | None]:
+    """Use a verb on deliveries."""
+    if verb == "ack":
+        return await queue.ack(held)
+    if verb == "release":
+        return await queue.release([Release(delivery=one) for one in held])
+    if verb == "reject":
+        return await queue.reject([Rejection(delivery=one, reason="error") for one in held])
+    return await queue.extend(held, lease=LONG)
+
+
+class Receiving(QueueSetting):
+    """Taking messages."""
+
+    async def test_no_more_than_the_limit_is_taken(self, hands: Hands) -> None:
+        """Fewer may come; the rest stays for others."""
+        await hands.send_bodies(b"1", b"2", b"3")
+
+        taken = await hands.receive(2)
+        rest = await hands.take(3 - len(taken))
+
+        assert 1 <= len(taken) <= len([b"1", b"2"])
+        assert {delivery.body for delivery in taken + rest} == {b"1", b"2", b"3"}
+
+    async def test_an_empty_queue_answers_an_empty_list_after_the_wait(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """Nothing came: no error."""
+        wait = timedelta(seconds=0.5)
+        start = time.clock.monotonic()
+
+        taken = await hands.receive(wait=wait)
+
+        assert taken == []
+        assert time.clock.monotonic() - start < wait.total_seconds() * 4
+
+    async def test_a_receive_returns_as_soon_as_a_message_comes(
+        self, hands: Hands, others_hands: Hands, time: Time
+    ) -> None:
+        """The wait is for the first message, not for its own end."""
+        waiting = asyncio.create_task(hands.receive(wait=DEADLINE))
+        await time.blocks(waiting)
+
+        await others_hands.send_bodies(b"come")
+
+        [delivery] = await time.within(DEADLINE / 4, waiting)
+        assert delivery.body == b"come"
+
+    async def test_a_receive_returns_as_soon_as_a_message_is_released(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """A release wakes those who wait, as a send does."""
+        await hands.send_bodies(b"back")
+        [held] = await hands.take()
+        waiting = asyncio.create_task(hands.receive(wait=DEADLINE))
+        await time.blocks(waiting)
+
+        await hands.queue.release([Release(delivery=held)])
+
+        [delivery] = await time.within(DEADLINE / 4, waiting)
+        assert delivery.body == b"back"
+
+    async def test_concurrent_receivers_never_hold_the_same_message(
+        self, hands: Hands, others_hands: Hands
+    ) -> None:
+        """Each message is delivered to nobody else within its lease."""
+        await hands.send_bodies(*(b"%d" % number for number in range(MANY)))
+
+        shares = await asyncio.gather(
+            *(one.drained() for one in (hands, others_hands) * (RECEIVERS // 2))
+        )
+
+        bodies = [int(delivery.body) for share in shares for delivery in share]
+        assert sorted(bodies) == list(range(MANY))
+
+    async def test_cancelling_a_receive_loses_nothing(self, hands: Hands, time: Time) -> None:
+        """What a cancelled call had taken returns after its lease at the latest."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        receiving = hands.queue.receive(limit=10, wait=DEADLINE, lease=SHORT)
+        waiting = asyncio.create_task(receiving)
+        await time.blocks(waiting)
+
+        await hands.send_bodies(b"1", b"2")
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await time.passes(SHORT)
+
+        bodies = {delivery.body for delivery in await hands.take(2)}
+        assert bodies == {b"1", b"2"}
+
+    async def test_each_delivery_is_counted(self, hands: Hands) -> None:
+        """`receives` counts deliveries of this message, this one included."""
+        need(hands.queue.capabilities.receive_counts, "it does not count deliveries")
+        await hands.send_bodies(b"counted")
+
+        counts: list[int] = []
+        for _ in range(3):
+            [delivery] = await hands.take()
+            counts.append(delivery.receives)
+            await hands.queue.release([Release(delivery=delivery)])
+
+        assert counts == [1, 2, 3]
+
+    async def test_a_lease_above_the_limit_is_refused(self, hands: Hands) -> None:
+        """An undeclared capability is an error, and takes nothing."""
+        limit = hands.queue.capabilities.max_lease
+        if limit is None:
+            pytest.skip("capability: it has no limit of leases to exceed")
+        await hands.send_bodies(b"kept")
+
+        with pytest.raises(UnsupportedError):
+            await hands.receive(lease=limit + SHORT)
+
+        assert await hands.take_bodies(1) == [b"kept"]
+
+
+class Holding(QueueSetting):
+    """A message in our hands: until its lease ends, it is acknowledged, or given back."""
+
+    async def test_a_held_message_is_not_delivered_to_another(
+        self, hands: Hands, others_hands: Hands
+    ) -> None:
+        """Each is delivered to nobody else until its lease has passed or it is released."""
+        await hands.send_bodies(b"mine")
+        [held] = await hands.take()
+
+        assert await others_hands.receive() == []
+        assert await hands.queue.ack([held]) == [None]
+
+    async def test_an_unacked_delivery_returns_after_its_lease(
+        self, hands: Hands, others_hands: Hands, time: Time
+    ) -> None:
+        """A holder that died holds nothing."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        await hands.send_bodies(b"again")
+        [first] = await hands.take(lease=SHORT)
+
+        await time.passes(SHORT)
+
+        [again] = await others_hands.take()
+        assert (again.body, again.key) == (first.body, first.key)
+        assert again.receipt != first.receipt
+
+    async def test_a_delivery_says_when_its_lease_ends(self, hands: Hands, time: Time) -> None:
+        """By the adapter's clock; None where the broker does not say."""
+        await hands.send_bodies(b"leased")
+        before = time.clock.now()
+
+        [delivery] = await hands.take(lease=LONG)
+
+        if delivery.lease_until is not None:
+            assert abs(delivery.lease_until - before - LONG) < DEADLINE
+
+    async def test_an_acked_message_is_gone_for_good(self, hands: Hands, time: Time) -> None:
+        """It does not return when its lease would have ended."""
+        await hands.send_bodies(b"done")
+        [held] = await hands.take(lease=SHORT)
+
+        assert await hands.queue.ack([held]) == [None]
+        await time.passes(SHORT)
+
+        assert await hands.receive() == []
+        await hands.depth_is(Depth())
+
+    async def test_an_ack_may_be_repeated(self, hands: Hands) -> None:
+        """A message already gone is answered None."""
+        await hands.send_bodies(b"done")
+        [held] = await hands.take()
+
+        first = await hands.queue.ack([held])
+        again = await hands.queue.ack([held])
+
+        assert (first, again) == ([None], [None])
+
+    async def test_a_delivery_may_be_acked_by_another_connection(
+        self, hands: Hands, second: Queue
+    ) -> None:
+        """The receipt names the delivery, not the connection; so of leases that end by time."""
+        need(hands.queue.capabilities.leases, "its deliveries belong to a connection")
+        await hands.send_bodies(b"done")
+        [held] = await hands.take()
+
+        assert await second.ack([held]) == [None]
+
+        await hands.depth_is(Depth())
+
+    async def test_an_ack_after_an_unrivalled_end_of_the_lease_is_kept(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """Only another holder makes it too late."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        await hands.send_bodies(b"late")
+        [held] = await hands.take(lease=SHORT)
+        await time.passes(SHORT)
+
+        assert await hands.queue.ack([held]) == [None]
+
+        assert await hands.receive() == []
+
+    async def test_an_extended_lease_ends_later(self, hands: Hands, time: Time) -> None:
+        """Each lease ends so much from now, not from its old end."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        await hands.send_bodies(b"long")
+        [held] = await hands.take(lease=SHORT)
+
+        assert await hands.queue.extend([held], lease=SHORT * 3) == [None]
+        await time.passes(SHORT)
+        during = await hands.receive()
+        await time.passes(SHORT * 2)
+
+        assert during == []
+        assert await hands.take_bodies(1) == [b"long"]
+
+    async def test_a_lease_that_ended_unrivalled_may_be_extended(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """A slow holder that nobody replaced goes on."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        await hands.send_bodies(b"slow")
+        [held] = await hands.take(lease=SHORT)
+        await time.passes(SHORT)
+
+        assert await hands.queue.extend([held], lease=LONG) == [None]
+
+        assert await hands.receive() == []
+        assert await hands.queue.ack([held]) == [None]
+
+    async def test_extending_is_refused_where_leases_do_not_end(self, hands: Hands) -> None:
+        """An undeclared capability is an error."""
+        need(not hands.queue.capabilities.leases, "it has leases to extend")
+        await hands.send_bodies(b"held")
+        [held] = await hands.take()
+
+        answers = await hands.queue.extend([held], lease=LONG)
+
+        assert flat(answers) == [UnsupportedError]
+
+
+class Releasing(QueueSetting):
+    """Giving messages back."""
+
+    async def test_a_released_message_comes_again_at_once(
+        self, hands: Hands, others_hands: Hands
+    ) -> None:
+        """To whoever receives next."""
+        await hands.send_bodies(b"back")
+        [held] = await hands.take()
+
+        assert await hands.queue.release([Release(delivery=held)]) == [None]
+
+        [again] = await others_hands.take()
+        assert again.body == b"back"
+        assert again.receipt != held.receipt
+
+    async def test_a_message_released_with_a_delay_comes_after_it(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """And is counted as delayed until then."""
+        limit = hands.queue.capabilities.max_release_delay
+        need(limit is None or limit >= SHORT, "it releases without delay only")
+        await hands.send_bodies(b"later")
+        [held] = await hands.take()
+
+        assert await hands.queue.release([Release(delivery=held, delay=SHORT)]) == [None]
+        await hands.depth_is(Depth(delayed=1))
+        early = await hands.receive()
+        await time.passes(SHORT)
+
+        assert early == []
+        assert await hands.take_bodies(1) == [b"later"]
+
+    async def test_a_release_delay_above_the_limit_is_refused(self, hands: Hands) -> None:
+        """An undeclared capability is an error, and the message stays ours."""
+        limit = hands.queue.capabilities.max_release_delay
+        if limit is None:
+            pytest.skip("capability: it has no limit of release delay to exceed")
+        await hands.send_bodies(b"held")
+        [held] = await hands.take()
+
+        answers = await hands.queue.release([Release(delivery=held, delay=limit + SHORT)])
+
+        assert flat(answers) == [UnsupportedError]
+        assert await hands.queue.ack([held]) == [None]
+
+
+class Losing(QueueSetting):
+    """Using a delivery that is no longer ours."""
+
+    @pytest.mark.parametrize("verb", VERBS)
+    async def test_a_lost_delivery_cannot_be_used(
+        self, hands: Hands, others_hands: Hands, time: Time, verb: str
+    ) -> None:
+        """It is an error that says so, and the new holder's message is untouched."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        need(verb != "reject" or hands.queue.capabilities.dead_letters, "no dead letters")
+        await hands.send_bodies(b"lost")
+        [lost] = await hands.take(lease=SHORT)
+        await time.passes(SHORT)
+        [held] = await others_hands.take(lease=LONG)
+
+        answers = await use(hands.queue, verb, lost)
+
+        assert flat(answers) == [LeaseLostError]
+        await hands.depth_is(Depth(in_flight=1))
+        assert await others_hands.queue.release([Release(delivery=held)]) == [None]
+        assert await others_hands.take_bodies(1) == [b"lost"]
+
+    @pytest.mark.parametrize("verb", ["release", "reject", "extend"])
+    async def test_an_acked_delivery_cannot_be_used(self, hands: Hands, verb: str) -> None:
+        """What is gone stays gone."""
+        need(verb != "reject" or hands.queue.capabilities.dead_letters, "no dead letters")
+        need(verb != "extend" or hands.queue.capabilities.leases, "no leases to extend")
+        await hands.send_bodies(b"gone")
+        [held] = await hands.take()
+        await hands.queue.ack([held])
+
+        answers = await use(hands.queue, verb, held)
+
+        assert flat(answers) == [LeaseLostError]
+        await hands.depth_is(Depth())
+
+    @pytest.mark.parametrize("verb", VERBS)
+    async def test_one_lost_delivery_does_not_harm_its_neighbours(
+        self, hands: Hands, time: Time, verb: str
+    ) -> None:
+        """Every item of a batch is answered by itself, in the order given."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        need(verb != "reject" or hands.queue.capabilities.dead_letters, "no dead letters")
+        await hands.send_bodies(b"lost")
+        [lost] = await hands.take(lease=SHORT)
+        await time.passes(SHORT)
+        await hands.take(lease=LONG)
+        await hands.send_bodies(b"1", b"2")
+        one, two = await hands.take(2)
+
+        answers = await use(hands.queue, verb, one, lost, two)
+
+        assert flat(answers) == [None, LeaseLostError, None]

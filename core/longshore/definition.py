@@ -1,0 +1,260 @@
+"""Task definitions: what a name means, and the registry of them. No I/O, no broker."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from longshore.arguments import Arguments
+from longshore.context import is_context
+from longshore.errors import TaskDefinitionError, UnknownTaskError
+from longshore.message import NAME_PATTERN
+from longshore.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
+
+Executor: TypeAlias = Literal["loop", "thread", "process"]
+Hook: TypeAlias = "Callable[..., object]"
+
+_RUN_METHODS = ("run", "handle", "__call__")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """What a definition says of its tasks; None leaves it to the queue's settings.
+
+    `timeout` is per attempt. `lost_fails` ends a task whose worker died instead of running it
+    again. `on_success(ctx, result)` and `on_failure(ctx, error)` run after the last attempt.
+    """
+
+    queue: str | None = None
+    priority: int | None = None
+    delay: timedelta | None = None
+    retry: Retry | None = None
+    timeout: timedelta | None = None
+    expires: timedelta | None = None
+    tags: tuple[str, ...] = ()
+    category: str | None = None
+    lost_fails: bool = False
+    delete_on_complete: bool = False
+    on_success: Hook | None = None
+    on_failure: Hook | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TaskDefinition:
+    """A name, the callable behind it, and how to run it.
+
+    `function` takes the task's arguments, after a `Context` where `takes_context`. A class is
+    made anew for each attempt: no state is shared between runs.
+    """
+
+    name: str
+    function: Callable[..., object]
+    arguments: Arguments
+    executor: Executor
+    takes_context: bool
+    options: TaskOptions
+    is_class: bool = False
+
+    def bind(self, ctx: object, args: Sequence[object], kwargs: dict[str, object]) -> Call:
+        """Bind the arguments, ready to be called once."""
+        if self.is_class:
+            return _bind_class(self, ctx, args, kwargs)
+        if self.takes_context:
+            return Call(partial(self.function, ctx, *args, **kwargs), self.options)
+        return Call(partial(self.function, *args, **kwargs), self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A callable without arguments, with the hooks that belong to it."""
+
+    run: Callable[[], object]
+    options: TaskOptions
+    instance: object = None
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether anything is to be told of the end."""
+        options = self.options
+        return not (
+            self.instance is None and options.on_success is None and options.on_failure is None
+        )
+
+    def succeeded(self, ctx: object, result: object) -> object:
+        """Call the success hook: the class's own, else the options'."""
+        own = cast("Hook | None", getattr(self.instance, "on_success", None))
+        if own is not None:
+            return own(result)
+        return None if self.options.on_success is None else self.options.on_success(ctx, result)
+
+    def failed(self, ctx: object, error: Exception) -> object:
+        """Call the failure hook: the class's own, else the options'."""
+        own = cast("Hook | None", getattr(self.instance, "on_failure", None))
+        if own is not None:
+            return own(error)
+        return None if self.options.on_failure is None else self.options.on_failure(ctx, error)
+
+
+def define(
+    function: Callable[..., object],
+    *,
+    name: str | None = None,
+    executor: Executor | None = None,
+    options: TaskOptions | None = None,
+) -> TaskDefinition:
+    """Read a function, method, callable object or class into a definition.
+
+    The name defaults to the function's own, without its module, so that it is the same
+    whichever way the module is run. Raises `TaskDefinitionError` where it cannot work.
+    """
+    is_class = inspect.isclass(function)
+    target = _run_method(function) if is_class else function
+    given = name or str(getattr(function, "__name__", type(function).__name__))
+    if NAME_PATTERN.fullmatch(given) is None:
+        message = f"{given!r} is not a task name; use letters, digits and _.:/- (at most 200)"
+        raise TaskDefinitionError(message)
+    asynchronous = inspect.iscoroutinefunction(target) or _calls_async(target)
+    if asynchronous and executor == "thread":
+        message = f"task {given!r} is async and runs on the loop; drop executor='thread'"
+        raise TaskDefinitionError(message)
+    return TaskDefinition(
+        name=given,
+        function=function,
+        arguments=Arguments(given, function, skip_context=not is_class),
+        executor=executor or ("loop" if asynchronous else "thread"),
+        takes_context=_takes_context(target, skip_self=is_class),
+        options=options or TaskOptions(),
+        is_class=is_class,
+    )
+
+
+class TaskRegistry:
+    """Definitions by name. Filled at import time; read by client and worker."""
+
+    def __init__(self, imports: Sequence[str] = ()) -> None:
+        """`imports` are the modules whose `module:function` names may be resolved."""
+        self._by_name: dict[str, TaskDefinition] = {}
+        self._imports = frozenset(imports)
+
+    def add(self, definition: TaskDefinition) -> None:
+        """Register; the same name for another function is refused."""
+        known = self._by_name.get(definition.name)
+        if known is not None and known.function is not definition.function:
+            where = getattr(known.function, "__module__", "?")
+            message = (
+                f"a task named {definition.name!r} is already registered (from {where}); "
+                "give one of them another name: @app.task(name=…)"
+            )
+            raise TaskDefinitionError(message)
+        self._by_name[definition.name] = definition
+
+    def get(self, name: str) -> TaskDefinition:
+        """Find by name; `UnknownTaskError` where nothing allowed answers to it."""
+        found = self._by_name.get(name) or self._resolve(name)
+        if found is None:
+            raise UnknownTaskError(name, list(self._by_name))
+        return found
+
+    def __iter__(self) -> Iterator[TaskDefinition]:
+        """List definitions in the order of their names."""
+        return iter([self._by_name[name] for name in sorted(self._by_name)])
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the name is registered."""
+        return name in self._by_name
+
+    def allow_imports(self, modules: Sequence[str]) -> None:
+        """Let `module:function` names of these modules be resolved."""
+        self._imports |= frozenset(modules)
+
+    def _resolve(self, name: str) -> TaskDefinition | None:
+        """Import `module:function`, `module:Class.method` or `module:Class@method`.
+
+        Only from allowed modules: a name from the wire must not choose what is imported.
+        """
+        module, colon, path = name.partition(":")
+        if not colon or module not in self._imports:
+            return None
+        try:
+            function = walk(import_module(module), path)
+        except (ImportError, AttributeError) as error:
+            message = f"{name!r} cannot be resolved: {error}"
+            raise TaskDefinitionError(message) from error
+        definition = define(function, name=name)
+        self._by_name[name] = definition
+        return definition
+
+
+def walk(found: object, path: str) -> Callable[..., object]:
+    """Follow `a.b`, and `Class@method` through a new instance; `AttributeError` where it ends."""
+    owner, at, method = path.partition("@")
+    for part in owner.split("."):
+        found = cast("object", getattr(found, part))
+    if at:
+        found = _Instantiating(cast("type[Any]", found), method)
+    if not callable(found):
+        message = f"{path!r} is not callable"
+        raise AttributeError(message)
+    return cast("Callable[..., object]", found)
+
+
+class _Instantiating:
+    """A method of a class, called on a new instance each time."""
+
+    def __init__(self, cls: type[Any], method: str) -> None:
+        self._cls = cls
+        self._method = method
+        unbound = cast("Callable[..., object]", getattr(cls, method))
+        signature = inspect.signature(unbound)
+        parameters = list(signature.parameters.values())[1:]
+        self.__signature__ = signature.replace(parameters=parameters)
+        self.__module__ = cls.__module__
+        self.__name__ = f"{cls.__name__}@{method}"
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        return getattr(self._cls(), self._method)(*args, **kwargs)
+
+
+def _bind_class(
+    definition: TaskDefinition, ctx: object, args: Sequence[object], kwargs: dict[str, object]
+) -> Call:
+    instance = definition.function(*args, **kwargs)
+    method = cast("Callable[..., object]", getattr(instance, _run_name(definition.function)))
+    run = partial(method, ctx) if definition.takes_context else method
+    return Call(run, definition.options, instance)
+
+
+def _run_name(cls: object) -> str:
+    for name in _RUN_METHODS:
+        if callable(getattr(cls, name, None)) and hasattr(cast("type[Any]", cls), name):
+            if name == "__call__" and "__call__" not in _defined(cls):
+                continue
+            return name
+    message = f"{cls!r} has none of the methods {', '.join(_RUN_METHODS)}; add run()"
+    raise TaskDefinitionError(message)
+
+
+def _defined(cls: object) -> set[str]:
+    return {name for base in cast("type[Any]", cls).__mro__ for name in vars(base)}
+
+
+def _run_method(cls: object) -> Callable[..., object]:
+    return cast("Callable[..., object]", getattr(cls, _run_name(cls)))
+
+
+def _calls_async(target: object) -> bool:
+    call = getattr(type(target), "__call__", None)  # noqa: B004 - looked at, not tested
+    return inspect.iscoroutinefunction(call)
+
+
+def _takes_context(target: Callable[..., object], *, skip_self: bool) -> bool:
+    parameters = list(inspect.signature(target).parameters.values())[int(skip_self) :]
+    return bool(parameters) and is_context(parameters[0])

@@ -1,0 +1,63 @@
+"""Task ids: UUIDv7 for tasks of our own, hashed keys for everything that names itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TaskId = NewType("TaskId", str)
+
+_VERSION_7 = 0x7 << 76
+_VERSION_8 = 0x8 << 76
+_VARIANT = 0x2 << 62
+_LOW_62 = (1 << 62) - 1
+_HIGH_48_LOW_12 = ~(0xF << 76) & ~(0x3 << 62) & ((1 << 128) - 1)
+_MILLISECOND = 1_000_000
+
+
+class TaskIds:
+    """Makes UUIDv7 ids (RFC 9562 §6.2, method 3: the sub-millisecond part orders them).
+
+    Entropy is read from the kernel for each id, so a fork needs no care. Ids of one process
+    are ordered by time to a quarter of a microsecond; nothing relies on it but index locality.
+    """
+
+    def __init__(
+        self,
+        now_ns: Callable[[], int] = time.time_ns,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """`now_ns` is nanoseconds since the epoch; `entropy(n)` gives n random bytes."""
+        self._now_ns = now_ns
+        self._entropy = entropy
+
+    def __call__(self) -> TaskId:
+        """Make one id."""
+        milliseconds, rest = divmod(self._now_ns(), _MILLISECOND)
+        fraction = (rest << 12) // _MILLISECOND
+        random = int.from_bytes(self._entropy(8), "big") & _LOW_62
+        return _text((milliseconds << 80) | _VERSION_7 | (fraction << 64) | _VARIANT | random)
+
+
+def task_key(*fields: str) -> TaskId:
+    """Hash fields into an id: equal fields give the equal id, on every host and for ever.
+
+    Each field is prefixed with its length, so that ("ab", "c") and ("a", "bc") differ.
+    """
+    digest = hashlib.sha256()
+    for field in fields:
+        raw = field.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "big"))
+        digest.update(raw)
+    number = int.from_bytes(digest.digest()[:16], "big") & _HIGH_48_LOW_12
+    return _text(number | _VERSION_8 | _VARIANT)
+
+
+def _text(number: int) -> TaskId:
+    hexed = f"{number:032x}"
+    return TaskId(f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}")

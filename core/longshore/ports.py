@@ -1,0 +1,29 @@
+"""The open ports of one application, as client, worker and scheduler are given them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from longshore.clock import Clock, SystemClock
+from longshore.identity import TaskIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from longshore.queue import Queue
+    from longshore.store import Store
+    from longshore.task_log import TaskLog
+    from longshore.together import Together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """`together` is there only where queue and log are one store; `store` may be missing."""
+
+    queue: Callable[[str], Queue]
+    task_log: TaskLog
+    store: Store | None = None
+    together: Together | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    ids: TaskIds = field(default_factory=TaskIds)

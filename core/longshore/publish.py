@@ -1,0 +1,117 @@
+"""Publishing rows: send, confirmed, then clear the wake-up (protocol.md §9.1). Never before."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from longshore.protocol import MARGIN, Change, Verb
+from longshore.queue import NO_DELAY, Outgoing
+from longshore.task import OPEN, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from longshore.ports import Ports
+    from longshore.task import Task
+
+_log = logging.getLogger("longshore.publish")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What one pass did, in rows."""
+
+    sent: int = 0
+    expired: int = 0
+    postponed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows that were dealt with."""
+        return self.sent + self.expired + self.postponed
+
+
+class Publisher:
+    """Sends the messages of rows whose wake-up has come.
+
+    Two at once are harmless: a row published twice is one task, by the log.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        """Use the application's ports."""
+        self._ports = ports
+
+    async def publish_due(self, *, limit: int = 500) -> Published:
+        """Publish, expire or postpone up to `limit` rows; answer what was done."""
+        now = self._ports.clock.now()
+        rows = await self._ports.task_log.due(before=now, limit=limit)
+        past = [row for row in rows if _past(row, now)]
+        live = [row for row in rows if _live(row, now)]
+        rest = [row for row in rows if _sendable(row, now)]
+        await self._change(past, Verb.EXPIRE)
+        await self._change(live, Verb.POSTPONE)
+        sent = await self.publish(rest)
+        return Published(sent=sent, expired=len(past), postponed=len(live))
+
+    async def publish(self, rows: Sequence[Task]) -> int:
+        """Send rows' messages and confirm them; answer how many were sent."""
+        by_queue: defaultdict[str, list[Task]] = defaultdict(list)
+        for row in rows:
+            if row.body is not None:
+                by_queue[row.spec.queue].append(row)
+        sent: list[Task] = []
+        for name, group in by_queue.items():
+            answers = await self._ports.queue(name).send([message_of(row) for row in group])
+            for row, error in zip(group, answers, strict=True):
+                if error is None:
+                    sent.append(row)
+                else:
+                    _log.error("task %s cannot be published: %s", row.id, error)
+        await self._change(sent, Verb.CONFIRM)
+        return len(sent)
+
+    async def _change(self, rows: Sequence[Task], verb: Verb) -> None:
+        if rows:
+            await self._ports.task_log.transition(
+                [
+                    Change(
+                        task_id=row.id,
+                        verb=verb,
+                        state=row.state,
+                        token=row.token,
+                        wake_no=row.wake_no,
+                    )
+                    for row in rows
+                ]
+            )
+
+
+def message_of(row: Task) -> Outgoing:
+    """The message that wakes a row."""
+    return Outgoing(
+        key=row.id,
+        body=row.body or b"",
+        priority=row.spec.priority,
+        delay=NO_DELAY,
+        group=row.spec.tenant,
+    )
+
+
+def _past(row: Task, now: datetime) -> bool:
+    return row.state in OPEN and row.expires_at is not None and row.expires_at <= now
+
+
+def _live(row: Task, now: datetime) -> bool:
+    lease = row.lease_until
+    return row.state is TaskState.RUNNING and lease is not None and lease + MARGIN >= now
+
+
+def _sendable(row: Task, now: datetime) -> bool:
+    """Open and due, or running with a dead lease; a due date ahead waits for its own wake-up."""
+    if row.state is TaskState.RUNNING:
+        return not _live(row, now)
+    return row.state in OPEN and not _past(row, now)

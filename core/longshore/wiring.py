@@ -1,0 +1,120 @@
+"""From settings to open ports: the one place that connects what the rest is only given."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
+
+from longshore.client import Preparer
+from longshore.clock import Clock, SystemClock
+from longshore.errors import ConfigurationError
+from longshore.policy import Policy, QueuePolicy
+from longshore.ports import Ports
+from longshore.registry import find_adapter
+from longshore.retry import Retry, Steps
+from longshore.worker import Limits, WorkerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from longshore.identity import TaskIds
+    from longshore.registry import Backend
+    from longshore.settings import QueueSettings, Settings
+
+_log = logging.getLogger("longshore")
+T = TypeVar("T")
+
+
+def urls_of(settings: Settings) -> tuple[str, str, str]:
+    """The URLs of queue, log and store."""
+    url = settings.url
+    return settings.queue_url or url, settings.log_url or url, settings.store_url or url
+
+
+@asynccontextmanager
+async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Ports]:
+    """Open each URL once and give out its ports; all is closed on leaving.
+
+    `ConfigurationError` where a URL does not serve the port it is set for.
+    """
+    queue_url, log_url, store_url = urls_of(settings)
+    timed = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        opened: dict[str, Backend] = {}
+        for url in dict.fromkeys((queue_url, log_url, store_url)):
+            opened[url] = await stack.enter_async_context(find_adapter(url).open(url, timed))
+        queues, log, store = opened[queue_url], opened[log_url], opened[store_url]
+        yield Ports(
+            queue=_served(queues.queue, queue_url, "queue"),
+            task_log=_served(log.task_log, log_url, "log"),
+            store=store.store,
+            together=queues.together if queue_url == log_url else None,
+            clock=timed,
+        )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Every queue's defaults as values."""
+    default = _queue_policy(settings.for_queue(""))
+    return Policy(
+        queue=settings.queue,
+        default=default,
+        queues={name: _queue_policy(settings.for_queue(name)) for name in settings.queues},
+        routes=dict(settings.routes),
+        max_rescues=settings.max_rescues,
+    )
+
+
+def preparer_of(settings: Settings, ids: TaskIds) -> Preparer:
+    """The part of a client that needs no port."""
+    return Preparer(ids, policy_of(settings), ZoneInfo(settings.timezone))
+
+
+def worker_options(settings: Settings, queues: tuple[str, ...] = ()) -> WorkerOptions:
+    """How a worker process runs; what a command says comes through the settings."""
+    return WorkerOptions(
+        queues=queues or tuple(dict.fromkeys((settings.queue, *settings.queues))),
+        concurrency=settings.concurrency,
+        prefetch=settings.prefetch,
+        poll=settings.poll,
+        grace=settings.grace,
+        max_tasks=settings.max_tasks,
+        max_time=settings.max_time,
+        memory_limit=settings.memory_limit,
+        limits=Limits(
+            result=settings.result_limit,
+            report=settings.report_limit,
+            log_lines=settings.log_lines,
+            log_bytes=settings.log_bytes,
+        ),
+    )
+
+
+def _queue_policy(queue: QueueSettings) -> QueuePolicy:
+    retry = Retry(attempts=queue.attempts)
+    if queue.retry_after:
+        retry = Retry(attempts=queue.attempts, backoff=Steps(queue.retry_after))
+    return QueuePolicy(
+        priority=queue.priority,
+        retry=retry,
+        timeout=queue.timeout,
+        expires=queue.expires,
+        lease=queue.lease,
+        concurrency=queue.concurrency,
+        weight=queue.weight,
+        tags=queue.tags,
+        delete_on_complete=queue.delete_on_complete,
+    )
+
+
+def _served(port: T | None, url: str, part: str) -> T:
+    if port is not None:
+        return port
+    from longshore.settings import mask_url  # noqa: PLC0415 - only to word an error
+
+    message = (
+        f"{mask_url(url)} serves no {part}; set LONGSHORE_{part.upper()}_URL to one that does"
+    )
+    raise ConfigurationError(message)

@@ -1,0 +1,6 @@
+"""The worker: takes tasks from queues, runs each under a lease, logs how it ended."""
+
+from longshore.worker.options import Limits, WorkerOptions
+from longshore.worker.worker import Stopped, Worker
+
+__all__ = ["Limits", "Stopped", "Worker", "WorkerOptions"]

@@ -1,0 +1,60 @@
+"""What a worker holds: one claimed task, from its claim until its message is settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from longshore.context import Context
+    from longshore.definition import TaskDefinition
+    from longshore.message import Message
+    from longshore.policy import QueuePolicy
+    from longshore.queue import Delivery
+    from longshore.task import TaskSpec
+
+Stop: TypeAlias = Literal["lost", "cancel", "timeout", "drain"]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Holding:
+    """A task under our token. Times are monotonic seconds of the worker's clock.
+
+    `deadline` is when we stop by ourselves unless a renewal moved it (protocol.md §6.1).
+    `stopped` says why the handler was told to stop; `definition` is None for a name that no
+    task is registered under, which ends the attempt at once.
+    """
+
+    delivery: Delivery | None
+    definition: TaskDefinition | None
+    message: Message
+    spec: TaskSpec
+    policy: QueuePolicy
+    token: int
+    attempt: int
+    run: int
+    lease: timedelta
+    claimed_at: float
+    deadline: float
+    timeout: timedelta | None
+    ctx: Context
+    alone: bool = False
+    began_at: datetime | None = None
+    began: float = 0.0
+    timeout_at: float | None = None
+    stopped: Stop | None = None
+    ended: bool = False
+    interrupt: Callable[[], object] | None = None
+    extra: list[Delivery] = field(default_factory=list["Delivery"])
+
+    def stop(self, why: Stop) -> None:
+        """Tell the handler to stop, once; how soon it does is its executor's nature."""
+        if self.stopped is not None or self.ended:
+            return
+        self.stopped = why
+        self.ctx.cancel(why)
+        if self.interrupt is not None:
+            self.interrupt()

@@ -1,0 +1,149 @@
+"""Keeping leases, from a thread of its own: a handler that blocks the loop loses none.
+
+The thread has its own event loop and its own connections. It renews in the log first, and
+extends at the broker only what the log just renewed (protocol.md §6.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from longshore.errors import LongshoreError
+from longshore.protocol import Renewal
+from longshore.worker.options import BROKER_EXTRA, LOCAL_MARGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from datetime import timedelta
+
+    from longshore.ports import Ports
+    from longshore.protocol import Renewed
+    from longshore.queue import Delivery
+    from longshore.worker.holding import Holding, Stop
+
+_log = logging.getLogger("longshore.worker")
+BATCH: Final = 500
+JITTER: Final = 0.1
+
+
+class LeaseKeeper:
+    """Renews what a worker holds; `tell` hears of what is lost or to be cancelled."""
+
+    def __init__(
+        self,
+        held: Callable[[], Sequence[Holding]],
+        tell: Callable[[Holding, Stop], None],
+        every: timedelta,
+    ) -> None:
+        """`held` is called from the keeper's thread and answers a copy."""
+        self._held = held
+        self._tell = tell
+        self._every = every.total_seconds()
+
+    async def run(self, ports: Ports) -> None:
+        """Beat until cancelled."""
+        while True:
+            spread = 1 + JITTER * (2 * random.random() - 1)  # noqa: S311 - only spreads load
+            await ports.clock.sleep(self._every * spread)
+            try:
+                await self.beat(ports)
+            except LongshoreError as error:
+                _log.warning("leases could not be renewed, trying again: %s", error)
+
+    async def beat(self, ports: Ports) -> None:
+        """Renew once whatever was held for a third of its lease."""
+        now = ports.clock.monotonic()
+        old = [one for one in self._held() if now - one.claimed_at >= self._third(one)]
+        for start in range(0, len(old), BATCH):
+            await self._renew(ports, old[start : start + BATCH])
+
+    async def _renew(self, ports: Ports, batch: Sequence[Holding]) -> None:
+        sent = ports.clock.monotonic()
+        answers = await ports.task_log.renew(
+            [
+                Renewal(task_id=one.spec.id, token=one.token, lease=one.lease)
+                for one in batch
+            ]
+        )
+        kept: defaultdict[str, list[Delivery]] = defaultdict(list)
+        longest: dict[str, timedelta] = {}
+        for one, answer in zip(batch, answers, strict=True):
+            if not self._take(one, answer, sent) or one.delivery is None:
+                continue
+            queue = one.delivery.queue
+            kept[queue].append(one.delivery)
+            longest[queue] = max(longest.get(queue, one.lease), one.lease)
+        for queue, deliveries in kept.items():
+            port = ports.queue(queue)
+            if port.capabilities.leases:
+                # What the broker answers does not matter: the row decides who may finish.
+                await port.extend(deliveries, lease=longest[queue] + BROKER_EXTRA)
+
+    def _take(self, one: Holding, answer: Renewed, sent: float) -> bool:
+        if not answer.ok:
+            if not one.ended:
+                self._tell(one, "lost")
+            return False
+        one.deadline = sent + (one.lease - LOCAL_MARGIN).total_seconds()
+        if answer.cancel_requested:
+            self._tell(one, "cancel")
+        return True
+
+    @staticmethod
+    def _third(one: Holding) -> float:
+        return one.lease.total_seconds() / 3
+
+
+class LeaseThread:
+    """Runs a keeper on a thread; a context manager.
+
+    `open_ports` gives the thread connections of its own.
+    """
+
+    def __init__(
+        self,
+        keeper: LeaseKeeper,
+        open_ports: Callable[[], AbstractAsyncContextManager[Ports]],
+    ) -> None:
+        """Start nothing yet."""
+        self._keeper = keeper
+        self._open_ports = open_ports
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="longshore-leases", daemon=True)
+
+    def __enter__(self) -> LeaseThread:
+        """Start; returns when the thread's loop runs."""
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop and wait for the thread."""
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+        self._thread.join()
+
+    def _main(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._keep())
+        self._ready.set()
+        await asyncio.wait([self._task])
+        error = None if self._task.cancelled() else self._task.exception()
+        if error is not None:
+            _log.error("the lease thread ended; leases will run out", exc_info=error)
+
+    async def _keep(self) -> None:
+        async with self._open_ports() as ports:
+            await self._keeper.run(ports)

@@ -1,0 +1,56 @@
+"""How a worker runs: frozen, given at its start."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+BROKER_EXTRA: Final = timedelta(seconds=5)
+"""A broker's lease outlasts the log's by this, so that a redelivery finds a dead lease."""
+
+LOCAL_MARGIN: Final = timedelta(seconds=5)
+"""A holder stops itself this long before the end of a lease it could not renew."""
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Size caps of what is kept of an attempt; bytes."""
+
+    result: int = 262_144
+    report: int = 65_536
+    error: int = 65_536
+    log_lines: int = 1000
+    log_bytes: int = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """What one worker process serves.
+
+    `concurrency` handlers run at once; `prefetch` more may be held claimed, None lets short
+    handlers have as many again and long ones none. `poll` is how long an empty queue is waited
+    on, `grace` how long a drain waits for handlers. `burst` stops when every queue is empty;
+    `max_tasks`, `max_time` and `memory_limit` (MB) stop after so much. `publish` runs the embedded scheduler.
+    """
+
+    queues: tuple[str, ...] = ("default",)
+    concurrency: int = 20
+    prefetch: int | None = None
+    poll: timedelta = timedelta(seconds=20)
+    grace: timedelta = timedelta(seconds=30)
+    burst: bool = False
+    idle: timedelta | None = None
+    max_tasks: int | None = None
+    max_time: timedelta | None = None
+    memory_limit: int | None = None
+    publish: bool = True
+    capture: bool = True
+    limits: Limits = field(default_factory=Limits)
+    name: str = field(default_factory=_name)

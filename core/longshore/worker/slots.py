@@ -1,0 +1,86 @@
+"""What a worker holds and how much more it may: the count that every part of it shares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from longshore.identity import TaskId
+    from longshore.policy import Policy
+    from longshore.worker.holding import Holding
+    from longshore.worker.options import WorkerOptions
+
+_SHORT_TASK: Final = 0.5
+_SMOOTHING: Final = 16
+
+
+class Slots:
+    """Holdings by task, those that are ready, and the free room. Lives on one loop."""
+
+    def __init__(self, options: WorkerOptions, policy: Policy) -> None:
+        """Start with everything free."""
+        self._options = options
+        self._policy = policy
+        self._weights = {name: policy.of(name).weight for name in options.queues}
+        self._by_queue: Counter[str] = Counter()
+        self._mean: float | None = None
+        self.held: dict[TaskId, Holding] = {}
+        self.ready: deque[Holding] = deque()
+        self.solo: deque[Holding] = deque()
+        self.running = 0
+        self.started = 0
+        self.changed = asyncio.Event()
+
+    def add(self, held: Holding) -> None:
+        """Hold a task; a last try waits apart until it is alone."""
+        self.held[held.spec.id] = held
+        self._by_queue[held.spec.queue] += 1
+        self.started += 1
+        (self.solo if held.alone else self.ready).append(held)
+
+    def drop(self, held: Holding) -> None:
+        """Hold it no more."""
+        if self.held.pop(held.spec.id, None) is not None:
+            self._by_queue[held.spec.queue] -= 1
+        self.changed.set()
+
+    def took(self, seconds: float) -> None:
+        """Learn how long handlers take: short ones may be fetched ahead."""
+        mean = seconds if self._mean is None else self._mean
+        self._mean = mean + (seconds - mean) / _SMOOTHING
+
+    def next(self) -> Holding | None:
+        """Take what may begin now, or None."""
+        if self.ready and self.running < self._options.concurrency:
+            return self.ready.popleft()
+        if self.solo and not self.running and not self.ready:
+            return self.solo.popleft()
+        return None
+
+    def take_waiting(self) -> list[Holding]:
+        """Take everything that has not begun."""
+        waiting = [*self.ready, *self.solo]
+        self.ready.clear()
+        self.solo.clear()
+        return waiting
+
+    def free(self, queue: str) -> int:
+        """How many more of a queue may be received: its share of the room, never below one."""
+        limit = self._options.max_tasks
+        room = self._options.concurrency + self._ahead() - self.running - len(self.ready)
+        if limit is not None:
+            room = min(room, limit - self.started)
+        if room <= 0 or self.solo:
+            return 0
+        share = max(1, room * self._weights[queue] // sum(self._weights.values()))
+        own = self._policy.of(queue).concurrency
+        return share if own is None else min(share, own - self._by_queue[queue])
+
+    def _ahead(self) -> int:
+        """Claimed tasks that may wait here: as many again while tasks are short, else none."""
+        if self._options.prefetch is not None:
+            return self._options.prefetch
+        short = self._mean is not None and self._mean < _SHORT_TASK
+        return self._options.concurrency if short else 0

@@ -1,0 +1,1 @@
+"""Longshore's own tests; see README.md beside this file."""

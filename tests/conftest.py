@@ -1,0 +1,62 @@
+"""What holds for every test: rewritten asserts in the shipped kit, and no silent skips in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# The conformance kit is a plain module to pytest; without this its asserts would fail wordlessly.
+pytest.register_assert_rewrite("longshore.conformance")
+
+# A shared machine is slow at times, and a slow example is no wrong one.
+settings.register_profile("longshore", deadline=None, print_blob=True)
+settings.load_profile("longshore")
+
+ADAPTER_TESTS = Path(__file__).parent / "adapters"
+IN_CI = bool(os.environ.get("CI"))
+CAPABILITY = "capability:"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skipped adapter test fail in CI, where every server must be there.
+
+    A skip whose reason starts with `capability:` stays: the adapter says that it lacks the
+    guarantee, and the conformance suite tests that saying so is honest.
+    """
+    report = yield
+    forbid_skip(report, item.path)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Hold whole modules to the same rule as single tests."""
+    report = yield
+    forbid_skip(report, collector.path)
+    return report
+
+
+def forbid_skip(report: pytest.TestReport | pytest.CollectReport, path: Path) -> None:
+    """Turn the skip into a failure that keeps its reason."""
+    if not (IN_CI and report.skipped and path.is_relative_to(ADAPTER_TESTS)):
+        return
+    if hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if reason.startswith(CAPABILITY):
+        return
+    report.outcome = "failed"
+    report.longrepr = f"skipped, which fails in CI: {reason}"
