@@ -24,9 +24,7 @@ class Arguments:
     UUID or a model is read back as such.
     """
 
-    def __init__(
-        self, task: str, function: Callable[..., object], *, skip_context: bool
-    ) -> None:
+    def __init__(self, task: str, function: Callable[..., object], *, skip_context: bool) -> None:
         """Read the signature; a first `Context` parameter is not an argument."""
         self._task = task
         self._function = function

@@ -55,9 +55,7 @@ class Enqueued:
 class Preparer:
     """Makes records of drafts: pure, shared by the asynchronous and the synchronous client."""
 
-    def __init__(
-        self, ids: TaskIds, policy: Policy | None = None, zone: tzinfo = UTC
-    ) -> None:
+    def __init__(self, ids: TaskIds, policy: Policy | None = None, zone: tzinfo = UTC) -> None:
         """`zone` reads schedules that name no offset."""
         self._ids = ids
         self._policy = policy or Policy()
@@ -171,18 +169,14 @@ class Client:
         except UnavailableError as error:
             _log.warning("%d sent tasks are not in the log yet: %s", len(kept), error)
 
-    async def _send(
-        self, queue: str, messages: Sequence[Outgoing]
-    ) -> list[LongshoreError | None]:
+    async def _send(self, queue: str, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Send; repeat once where nobody answered: an extra copy is one task by the log."""
         try:
             return await self._ports.queue(queue).send(messages)
         except UnavailableError:
             return await self._ports.queue(queue).send(messages)
 
-    async def _record_first(
-        self, records: dict[int, Record], answers: dict[int, Enqueued]
-    ) -> None:
+    async def _record_first(self, records: dict[int, Record], answers: dict[int, Enqueued]) -> None:
         """Protocol.md §4.2 and §4.3: the row decides; the message follows, or waits."""
         armed = {i: self._armed(record) for i, record in records.items()}
         recorded = await self._ports.task_log.record(list(armed.values()))

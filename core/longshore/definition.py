@@ -63,6 +63,16 @@ class TaskDefinition:
     options: TaskOptions
     is_class: bool = False
 
+    @property
+    def returns(self) -> object:
+        """The annotation of the result; None where there is none."""
+        target = _run_method(self.function) if self.is_class else self.function
+        try:
+            annotation: object = inspect.signature(target, eval_str=True).return_annotation
+        except (NameError, TypeError, ValueError):
+            return None
+        return None if annotation is inspect.Signature.empty else annotation
+
     def bind(self, ctx: object, args: Sequence[object], kwargs: dict[str, object]) -> Call:
         """Bind the arguments, ready to be called once."""
         if self.is_class:
@@ -202,7 +212,7 @@ def walk(found: object, path: str) -> Callable[..., object]:
         found = _Instantiating(cast("type[Any]", found), method)
     if not callable(found):
         message = f"{path!r} is not callable"
-        raise AttributeError(message)
+        raise AttributeError(message)  # noqa: TRY004 - a path that leads nowhere, like its parts
     return cast("Callable[..., object]", found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from longshore.codec import encode_event, event_of
@@ -16,7 +16,7 @@ from longshore.task import TaskSpec, TaskState
 from longshore.when import parse_duration, parse_when
 
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
 
     from longshore.definition import TaskDefinition
     from longshore.identity import TaskIds
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from longshore.when import Duration, When
 
 _MAX_QUEUE_NAME = 80
+_MOST_ATTEMPTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,30 +164,35 @@ def _queue_name(name: str) -> str:
     return name
 
 
-def _due(
-    options: EnqueueOptions, own: timedelta | None, now: datetime, zone: tzinfo
-) -> datetime:
+def _due(options: EnqueueOptions, own: timedelta | None, now: datetime, zone: tzinfo) -> datetime:
     if options.delay is not None and options.schedule is not None:
         message = "delay and schedule were both given; they say the same thing, give one"
         raise ConfigurationError(message)
-    wanted = options.delay if options.delay is not None else options.schedule
-    if isinstance(wanted, int | float) and options.delay is not None:
-        wanted = timedelta(seconds=wanted)
-    due = parse_when(wanted if wanted is not None else own, now=now, zone=zone)
+    wanted = options.schedule if options.delay is None else _span(options.delay)
+    due = parse_when(own if wanted is None else wanted, now=now, zone=zone)
     return now if due is None else due
 
 
 def _expires(
     options: EnqueueOptions, own: timedelta | None, now: datetime, zone: tzinfo
 ) -> datetime | None:
-    return parse_when(options.expires if options.expires is not None else own, now=now, zone=zone)
+    given = None if options.expires is None else _span(options.expires)
+    return parse_when(own if given is None else given, now=now, zone=zone)
+
+
+def _span(value: When) -> When:
+    """Read a bare number of a delay as seconds from now: as an epoch it would be long past."""
+    bare = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit())
+    return parse_duration(value) if bare and not isinstance(value, datetime) else value
 
 
 def _attempts(given: int | None, own: int | None) -> int | None:
     if given is None:
         return own
-    if isinstance(given, bool) or not 1 <= given <= 1_000_000:
-        message = f"attempts={given!r}; give the number of tries, 1 (no retry) to 1,000,000"
+    if isinstance(given, bool) or not 1 <= given <= _MOST_ATTEMPTS:
+        message = (
+            f"attempts={given!r}; give the number of tries, 1 (no retry) to {_MOST_ATTEMPTS:,}"
+        )
         raise ConfigurationError(message)
     return given
 

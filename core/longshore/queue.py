@@ -154,9 +154,7 @@ class Queue(Protocol):
         """
         ...
 
-    async def receive(
-        self, *, limit: int, wait: timedelta, lease: timedelta
-    ) -> list[Delivery]:
+    async def receive(self, *, limit: int, wait: timedelta, lease: timedelta) -> list[Delivery]:
         """Take up to `limit` ready messages; wait up to `wait` for the first, then return.
 
         Higher priority first, then the older. Each is delivered to nobody else until `lease`

@@ -184,11 +184,11 @@ class TaskLog(Protocol):
         """Read rows, hidden ones included; None for an id without a row."""
         ...
 
-    async def find(
-        self, query: TaskQuery, *, limit: int = 50, cursor: str | None = None
-    ) -> Page:
-        """List rows, newest first. Following cursors shows each row that stood at the start
-        exactly once, whatever is inserted meanwhile.
+    async def find(self, query: TaskQuery, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """List rows, newest first.
+
+        Following cursors shows each row that stood at the start exactly once, whatever is
+        inserted meanwhile.
         """
         ...
 
@@ -208,9 +208,7 @@ class TaskLog(Protocol):
         """List ended attempts of a task, oldest first; empty for an unknown task."""
         ...
 
-    async def prune(
-        self, *, states: frozenset[TaskState], before: datetime, limit: int
-    ) -> int:
+    async def prune(self, *, states: frozenset[TaskState], before: datetime, limit: int) -> int:
         """Remove final rows last written before `before`, with their attempts, oldest first.
 
         Removes at most `limit` and answers how many. The caller answers for `before` being

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from longshore.client import Preparer
@@ -17,7 +18,7 @@ from longshore.retry import Retry, Steps
 from longshore.worker import Limits, WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from longshore.identity import TaskIds
     from longshore.registry import Backend
@@ -34,7 +35,7 @@ def urls_of(settings: Settings) -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Ports]:
+async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Ports]:
     """Open each URL once and give out its ports; all is closed on leaving.
 
     `ConfigurationError` where a URL does not serve the port it is set for.
@@ -53,6 +54,13 @@ async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncIte
             together=queues.together if queue_url == log_url else None,
             clock=timed,
         )
+
+
+def is_eager(url: str) -> bool:
+    """Whether tasks run at once in the caller: `memory://?sync=true`."""
+    parts = urlsplit(url)
+    wanted = parse_qs(parts.query).get("sync", ["false"])
+    return parts.scheme == "memory" and wanted[-1].lower() in {"1", "true", "yes"}
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -114,7 +122,5 @@ def _served(port: T | None, url: str, part: str) -> T:
         return port
     from longshore.settings import mask_url  # noqa: PLC0415 - only to word an error
 
-    message = (
-        f"{mask_url(url)} serves no {part}; set LONGSHORE_{part.upper()}_URL to one that does"
-    )
+    message = f"{mask_url(url)} serves no {part}; set LONGSHORE_{part.upper()}_URL to one that does"
     raise ConfigurationError(message)

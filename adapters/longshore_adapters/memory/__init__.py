@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
+from longshore.errors import ConfigurationError
 from longshore.registry import Backend
 from longshore_adapters.memory.queue import MemoryQueue
 from longshore_adapters.memory.server import Connection, MemoryServer
@@ -53,15 +54,17 @@ class MemoryAdapter:
 
     def init(self, url: str) -> list[str]:
         """Nothing needs to be made."""
+        _name(url)
         return [f"{url}: nothing to create, it lives in the worker's process"]
 
     def deinit(self, url: str) -> list[str]:
         """Nothing is left behind."""
+        _name(url)
         return [f"{url}: nothing to remove, it ended with its process"]
 
     @contextmanager
     def _connected(self, url: str, clock: Clock) -> Generator[Connection]:
-        connection = Connection(self._server(urlsplit(url).netloc, clock))
+        connection = Connection(self._server(_name(url), clock))
         try:
             yield connection
         finally:
@@ -72,6 +75,14 @@ class MemoryAdapter:
             return MemoryServer(clock)
         with self._lock:
             return self._servers.setdefault(name, MemoryServer(clock))
+
+
+def _name(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.path or parts.query or parts.fragment:
+        message = f"{url!r} says more than a name; write memory:// or memory://NAME"
+        raise ConfigurationError(message)
+    return parts.netloc
 
 
 ADAPTER = MemoryAdapter()

@@ -64,14 +64,13 @@ def _start(
     for bid in bids:
         facts = (*rows[bid.spec.id][6:], bid.max_rescues)
         if facts not in same:
-            same[facts] = _won(*facts)
+            same[facts] = _won(facts)
         won[bid.spec.id] = same[facts]
     return won
 
 
-def _won(  # noqa: PLR0913 - the facts of one row
-    token: int, attempts: int, run: int, rescues: int, has_body: int, max_rescues: int
-) -> Claimed:
+def _won(facts: Row) -> Claimed:
+    token, attempts, run, rescues, has_body, max_rescues = facts
     return Claimed(
         answer=Answer.WON,
         state=TaskState.RUNNING,

@@ -8,14 +8,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from longshore_adapters.sqlite import errors, migrations
 from longshore_adapters.sqlite.errors import translate
-from longshore_adapters.sqlite.wire import micros
+from longshore_adapters.sqlite.scalars import error_has, micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from longshore.clock import Clock
     from longshore_adapters.sqlite.options import Options
@@ -88,13 +88,14 @@ def connect_reader(options: Options) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size = -8192")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA query_only = ON")
+        connection.create_function("error_has", 2, error_has, deterministic=True)
         return connection
 
 
 @contextmanager
 def transaction(
     connection: sqlite3.Connection, clock: Clock, patience: float
-) -> Iterator[Transaction]:
+) -> Generator[Transaction]:
     """Hold the write lock, and commit; undo everything where the block or the commit raises."""
     begin(connection, patience)
     try:

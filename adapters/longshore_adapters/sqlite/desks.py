@@ -6,9 +6,8 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from longshore.errors import LongshoreError
 from longshore_adapters.sqlite import statements
-from longshore_adapters.sqlite.connection import Transaction, begin, transaction
+from longshore_adapters.sqlite.connection import Transaction, begin, connect, connect_reader
 from longshore_adapters.sqlite.errors import translated
 from longshore_adapters.sqlite.scalars import micros
 
@@ -35,6 +34,10 @@ class Writer:
         self._clock = clock
         self._waiting = waiting
         self._version = 0
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the file; make it where it is not there."""
+        return connect(self._options)
 
     def serve(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
         """Do all operations in one transaction; where one raises, each in its own.
@@ -66,10 +69,13 @@ class Writer:
         """Look whether another connection has committed."""
         self._watch(connection)
 
-    def leave(self, connection: sqlite3.Connection) -> None:
-        """Bring the log into the file, as far as nobody needs it."""
-        with suppress(sqlite3.Error):
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def leave(self, connection: sqlite3.Connection | None) -> None:
+        """Wake who still waits, and bring the log into the file as far as nobody needs it."""
+        for waiter in self._waiting.all():
+            waiter.wake()
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _commit(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
         work = Transaction(connection, micros(self._clock.now()))
@@ -122,6 +128,10 @@ class Reader:
         self._options = options
         self._clock = clock
 
+    def connect(self) -> sqlite3.Connection:
+        """Open the file, which the writer has made."""
+        return connect_reader(self._options)
+
     def serve(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
         """Let each operation see the file as it is at one moment."""
         for operation in operations:
@@ -135,7 +145,7 @@ class Reader:
     def idle(self, connection: sqlite3.Connection) -> None:
         """Do nothing."""
 
-    def leave(self, connection: sqlite3.Connection) -> None:
+    def leave(self, connection: sqlite3.Connection | None) -> None:
         """Leave nothing behind."""
 
     def _read(self, connection: sqlite3.Connection, operation: Operation) -> None:
@@ -155,6 +165,6 @@ def _said(error: Exception, path: str) -> Exception:
     """Say what SQLite raised in our words; other errors are the caller's own."""
     if not isinstance(error, sqlite3.Error):
         return error
-    said: LongshoreError = translated(error, path)
+    said = translated(error, path)
     said.__cause__ = error
     return said

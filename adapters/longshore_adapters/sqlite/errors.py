@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import LongshoreError, StorageError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 APPLICATION_ID: Final = 0x4C4F_4E47
 """`LONG`, written into the header of each file of ours."""
@@ -39,7 +39,7 @@ _UNAVAILABLE: Final[Mapping[int, str]] = {
 
 
 @contextmanager
-def translate(path: str) -> Iterator[None]:
+def translate(path: str) -> Generator[None]:
     """Turn what SQLite raises about the file `path` into a `LongshoreError`, from the original."""
     try:
         yield

@@ -19,6 +19,7 @@ from longshore_adapters.sqlite.scalars import json_list, lines_text, moment, tex
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from longshore.identity import TaskId
     from longshore.protocol import Change, Outcome
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.wire import Row
@@ -41,7 +42,7 @@ def finish(transaction: Transaction, outcomes: Sequence[Outcome]) -> list[Finish
     ]
 
 
-def _succeed(transaction: Transaction, outcomes: Mapping[str, Outcome]) -> dict[str, int]:
+def _succeed(transaction: Transaction, outcomes: Mapping[TaskId, Outcome]) -> dict[TaskId, int]:
     """Write what ends well and is kept; answer the run of each."""
     now = transaction.now
     rows = [

@@ -1,8 +1,4 @@
-"""A thread that owns one connection, and does the operations that are handed to it.
-
-The connection lives in the thread's own frame and nowhere else: after a fork the child has
-neither the thread nor a reference, so it can neither use nor close what is its parent's.
-"""
+"""A thread that owns one connection, and does the operations that are handed to it."""
 
 from __future__ import annotations
 
@@ -10,8 +6,8 @@ import asyncio
 import os
 import threading
 from collections import defaultdict
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -44,46 +40,62 @@ class Operation:
 class Desk(Protocol):
     """What a lane's thread does with its connection."""
 
+    def connect(self) -> sqlite3.Connection:
+        """Open the connection; raise a `LongshoreError` where that cannot be."""
+        ...
+
     def serve(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
         """Do all operations, and note each one's result or error. Never raises."""
+        ...
 
     def patience(self) -> float | None:
         """How many seconds to wait for operations before `idle`; None waits without end."""
+        ...
 
     def idle(self, connection: sqlite3.Connection) -> None:
         """Do what is to be done while no operation comes. Never raises."""
+        ...
 
-    def leave(self, connection: sqlite3.Connection) -> None:
-        """Do what is to be done before the connection is closed. Never raises."""
+    def leave(self, connection: sqlite3.Connection | None) -> None:
+        """Do what is to be done before the lane closes. Never raises."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Pause:
+    """A time without a connection, for a fork."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Lane:
     """Operations from any loop, done in order by one thread."""
 
-    def __init__(self, what: str, connect: Callable[[], sqlite3.Connection], desk: Desk) -> None:
-        """`what` names it in errors; `connect` is called in the thread."""
+    def __init__(self, what: str, desk: Desk) -> None:
+        """`what` names it in errors."""
         self._what = what
-        self._connect = connect
         self._desk = desk
-        self._inbox: SimpleQueue[Operation] = SimpleQueue()
+        self._inbox: SimpleQueue[Operation | Pause | None] = SimpleQueue()
+        self._ahead: Operation | Pause | None = None
         self._lock = threading.Lock()
         self._open = False
         self._last: Operation | None = None
+        self._pause: Pause | None = None
         self._pid = os.getpid()
+        # A daemon, so that a program that forgets to close still ends; commits are atomic.
+        self._thread = threading.Thread(target=self._main, name=f"longshore {what}", daemon=True)
 
     async def open(self) -> None:
         """Start the thread; raise what opening the connection raises."""
-        starting = _operation(_nothing)
         self._open = True
-        # A daemon, so that a program that forgets to close still ends; commits are atomic.
-        threading.Thread(
-            target=self._main, args=(starting,), name=f"longshore {self._what}", daemon=True
-        ).start()
-        await starting.future
+        self._thread.start()
+        await self.run(_nothing)
 
     async def run(self, work: Callable[[Transaction], T]) -> T:
         """Do `work` in the thread, and answer what it answers."""
         operation = _operation(work)
+        self.check_open()
         with self._lock:
             self.check_open()
             self._inbox.put(operation)
@@ -103,42 +115,67 @@ class Lane:
             if self._open:
                 self._open = False
                 self._last = _operation(_nothing)
-                self._inbox.put(self._last)
+                self._inbox.put(None)
         if self._last is not None:
             await asyncio.shield(self._last.future)
 
-    def _main(self, starting: Operation) -> None:
-        try:
-            connection = self._connect()
-        except Exception as error:  # noqa: BLE001 - it is raised again, in the loop
-            starting.error = error
-        else:
-            _post([starting])
-            with closing(connection):
-                while operations := self._next(connection):
-                    self._desk.serve(connection, operations)
-                    _post(operations)
-                self._desk.leave(connection)
-        with self._lock:
-            self._open = False
-        _post([starting] if self._last is None else [starting, self._last])
+    def before_fork(self) -> None:
+        """Close the connection, and return when it is closed; for any thread."""
+        pause = self._pause = Pause()
+        self._inbox.put(pause)
+        while self._thread.is_alive() and not pause.reached.wait(0.05):
+            continue
 
-    def _next(self, connection: sqlite3.Connection) -> list[Operation]:
-        """Wait for operations, and take what is there; an empty list is the end."""
-        operations: list[Operation] = []
-        while not operations:
+    def after_fork(self, *, in_child: bool) -> None:
+        """Open it again; in the child there is no thread to do that, and the lane is closed."""
+        if self._pause is not None and not in_child:
+            self._pause.over.set()
+
+    def _main(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (item := self._next(connection)) is not None:
+            if isinstance(item, Pause):
+                if connection is not None:
+                    connection.close()
+                connection = None
+                item.reached.set()
+                item.over.wait()
+                continue
             try:
-                operations.append(self._inbox.get(timeout=self._desk.patience()))
-            except Empty:
-                self._desk.idle(connection)
+                connection = connection or self._desk.connect()
+            except Exception as error:  # noqa: BLE001 - it is raised again, in the loop
+                for operation in item:
+                    operation.error = error
+            else:
+                self._desk.serve(connection, item)
+            _post(item)
+        self._desk.leave(connection)
+        if connection is not None:
+            connection.close()
+        if self._last is not None:
+            _post([self._last])
+
+    def _next(self, connection: sqlite3.Connection | None) -> list[Operation] | Pause | None:
+        """Wait for operations, and take what is there; None is the end."""
+        first, self._ahead = self._ahead or self._wait(connection), None
+        if not isinstance(first, Operation):
+            return first
+        operations = [first]
         with suppress(Empty):
             while len(operations) < MAX_GROUP:
-                operations.append(self._inbox.get_nowait())
-        if operations[-1] is self._last:
-            operations.pop()
-            if operations:
-                self._inbox.put(self._last)  # for the next call; nothing comes behind it
+                item = self._inbox.get_nowait()
+                if not isinstance(item, Operation):
+                    self._ahead = item
+                    break
+                operations.append(item)
         return operations
+
+    def _wait(self, connection: sqlite3.Connection | None) -> Operation | Pause | None:
+        while True:
+            with suppress(Empty):
+                return self._inbox.get(timeout=self._desk.patience())
+            if connection is not None:
+                self._desk.idle(connection)
 
 
 def _post(operations: Sequence[Operation]) -> None:
@@ -167,4 +204,4 @@ def _operation(work: Callable[[Transaction], object]) -> Operation:
 
 
 def _nothing(_transaction: Transaction) -> None:
-    """Stand for the work of opening, which is the lane's own."""
+    """Ask only for an answer."""

@@ -74,9 +74,7 @@ class Ledger:
         insert(self._transaction, statements.INSERT_PAYLOADS, bodies)
 
 
-def insert(
-    transaction: Transaction, sized: Mapping[int, str], rows: Sequence[Row]
-) -> list[Row]:
+def insert(transaction: Transaction, sized: Mapping[int, str], rows: Sequence[Row]) -> list[Row]:
     """Insert many rows with few statements; answer what those return."""
     returned: list[Row] = []
     for portion in statements.portions(rows):

@@ -18,8 +18,8 @@ MAX_BODY: Final = 16_777_216
 MAX_ROW: Final = 33_554_432
 """What one record or one finish brings into a row: a body and a result, each as long as can be."""
 
-MAX_BATCH: Final = 10_000
-"""Messages in one call: about a tenth of a second under the write lock."""
+MAX_BATCH: Final = 1000
+"""Messages in one call: about a hundredth of a second under the write lock."""
 
 MAX_GROUP: Final = 256
 """Operations committed together; bounds how long the first one waits for the last."""
@@ -37,6 +37,12 @@ def oversize_record(record: Record) -> LongshoreError | None:
     """Answer the error for a row that is too long."""
     size = len(record.spec.body)
     return None if size <= MAX_ROW else TooLargeError("the task", size, MAX_ROW, _SOURCE)
+
+
+def oversize_enqueued(record: Record) -> LongshoreError | None:
+    """Answer the error for a task that is too long for its message."""
+    size = len(record.spec.body)
+    return None if size <= MAX_BODY else TooLargeError("the task", size, MAX_BODY, _SOURCE)
 
 
 def oversize_outcome(outcome: Outcome) -> LongshoreError | None:

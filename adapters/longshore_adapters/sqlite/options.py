@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from longshore.errors import ConfigurationError
@@ -44,8 +44,8 @@ def parse_url(url: str) -> Options:
     return Options(path=path, **_options(url, query))
 
 
-def _options(url: str, query: str) -> dict[str, object]:
-    options: dict[str, object] = {}
+def _options(url: str, query: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in _READERS or name in options:
             known = ", ".join(_READERS)

@@ -54,10 +54,7 @@ def insert_drafts(transaction: Transaction, drafts: Sequence[Draft]) -> list[str
     if len(drafts) == 1:
         return [_insert_one(transaction, drafts[0])]
     rows = [draft.row for draft in drafts]
-    seqs = {
-        task_id: seq
-        for seq, task_id in insert(transaction, statements.INSERT_RECORDS, rows)
-    }
+    seqs = {task_id: seq for seq, task_id in insert(transaction, statements.INSERT_RECORDS, rows)}
     new = list(drafts)
     states: list[str | None] = [None] * len(drafts)
     if len(seqs) < len(drafts):
@@ -65,9 +62,7 @@ def insert_drafts(transaction: Transaction, drafts: Sequence[Draft]) -> list[str
         new = [draft for draft, state in zip(drafts, states, strict=True) if state is None]
     bodies = [(seqs[draft.row[0]], draft.body) for draft in new]
     insert(transaction, statements.INSERT_PAYLOADS, bodies)
-    messages = [
-        (*draft.message, seqs[draft.row[0]], *draft.rest) for draft in new if draft.message
-    ]
+    messages = [(*draft.message, seqs[draft.row[0]], *draft.rest) for draft in new if draft.message]
     insert(transaction, statements.INSERT_MESSAGES, messages)
     transaction.touched.update(message[1] for message in messages)
     return states
@@ -105,7 +100,8 @@ def _known(
 ) -> list[str | None]:
     """Find the states of rows that were there; the second of two equal ids finds the first."""
     ids = [draft.row[0] for draft in drafts]
-    states = dict(transaction.all(statements.STATES_BY_ID, (json_list(ids),)))
+    rows = transaction.all(statements.STATES_BY_ID, (json_list(ids),))
+    states: dict[str, str] = {row[0]: row[1] for row in rows}
     found: list[str | None] = []
     for task_id in ids:
         found.append(None if task_id in inserted else states[task_id])

@@ -89,9 +89,7 @@ def error_text(error: TaskError | None) -> str | None:
     """Write an error as an object of three texts."""
     if error is None:
         return None
-    return json.dumps(
-        {"type": error.type, "message": error.message, "traceback": error.traceback}
-    )
+    return json.dumps({"type": error.type, "message": error.message, "traceback": error.traceback})
 
 
 def error_of(written: str | None) -> TaskError | None:
@@ -99,10 +97,11 @@ def error_of(written: str | None) -> TaskError | None:
     return None if written is None else TaskError(**json.loads(written))
 
 
-def error_has(written: str, wanted: str) -> bool:
+def error_has(written: str, wanted: Text) -> bool:
     """Whether an error's type or text holds `wanted`, which is casefolded; for SQL."""
     error = error_of(written)
-    return error is not None and wanted in f"{error.type}: {error.message}".casefold()
+    found = "" if error is None else f"{error.type}: {error.message}".casefold()
+    return (said(wanted) or "") in found
 
 
 def lines_text(lines: tuple[LogLine, ...]) -> str | None:

@@ -6,6 +6,8 @@ thread, a hundred calls wait a hundred times for it.) Blobs cannot be said in JS
 needed there is one statement for each size of `SIZES`.
 """
 
+# ruff: noqa: S608 - every piece of every statement is a constant of this module
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -167,8 +169,7 @@ UPDATE_TASK: Final = (
 
 _TASK: Final = ", ".join(f"task.{column}" for column in (*SPEC_COLUMNS, *CHANGING_COLUMNS))
 TASK: Final = (
-    f"SELECT task.seq, {_TASK}, payload.body "
-    "FROM task LEFT JOIN payload ON payload.task = task.seq"
+    f"SELECT task.seq, {_TASK}, payload.body FROM task LEFT JOIN payload ON payload.task = task.seq"
 )
 TASKS_BY_ID: Final = f"{TASK} WHERE task.id IN {_IDS}"
 TASKS_BY_SEQ: Final = f"{TASK} WHERE task.seq IN {_IDS}"
@@ -271,8 +272,12 @@ _LIVE: Final = "(expires_at IS NULL OR expires_at > ?)"
 _ENTRY: Final = "SELECT key, value, version, expires_at FROM entry"
 ENTRIES: Final = f"{_ENTRY} WHERE key IN {_IDS} AND {_LIVE}"
 SCAN: Final = f"{_ENTRY} WHERE key > ? AND key >= ? AND key < ? AND {_LIVE} ORDER BY key LIMIT ?"
-LIVE_ENTRY: Final = f"SELECT version, value, counter, expires_at FROM entry WHERE key = ? AND {_LIVE}"
-WRITE_ENTRY: Final = "INSERT OR REPLACE INTO entry (key, value, counter, expires_at) VALUES (?, ?, ?, ?)"
+LIVE_ENTRY: Final = (
+    f"SELECT version, value, counter, expires_at FROM entry WHERE key = ? AND {_LIVE}"
+)
+WRITE_ENTRY: Final = (
+    "INSERT OR REPLACE INTO entry (key, value, counter, expires_at) VALUES (?, ?, ?, ?)"
+)
 DROP_ENTRY: Final = "DELETE FROM entry WHERE key = ?"
 SWEEP: Final = (
     "DELETE FROM entry WHERE version IN (SELECT version FROM entry WHERE expires_at <= ? "

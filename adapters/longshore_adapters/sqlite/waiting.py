@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Generator
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +40,7 @@ class Waiting:
         return bool(self._waiters)
 
     @contextmanager
-    def one(self, queue: str) -> Iterator[Waiter]:
+    def one(self, queue: str) -> Generator[Waiter]:
         """Wait for messages of a queue, in the running loop."""
         waiter = Waiter(queue, asyncio.get_running_loop())
         with self._lock:

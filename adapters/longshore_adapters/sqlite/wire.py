@@ -9,7 +9,6 @@ from longshore.store import Entry
 from longshore.task import Attempt, Task, TaskSpec, TaskState
 from longshore_adapters.sqlite.scalars import (
     attributes_of,
-    attributes_text,
     error_of,
     error_text,
     lines_of,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from longshore.identity import TaskId
     from longshore.protocol import Record
-    from longshore.queue import Outgoing
 
 Row: TypeAlias = tuple[Any, ...]
 """A row as sqlite3 gives it, or takes it; the statement says what is in it."""
@@ -198,22 +196,6 @@ def to_attempt(task_id: TaskId, row: Row) -> Attempt:
         ended_at=moment(ended_at),
         error=error_of(error),
         lines=lines_of(lines),
-    )
-
-
-def message_row(message: Outgoing, queue: str, now: int, visible_at: int) -> Row:
-    """Make a row of a message that holds its own body; see `statements.MESSAGE_COLUMNS`."""
-    return (
-        message.key,
-        queue,
-        message.priority,
-        visible_at <= now,
-        visible_at,
-        now,
-        None,
-        text(message.group),
-        attributes_text(message.attributes),
-        message.body,
     )
 
 

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from longshore.context import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class _ToAttempt(logging.Handler):
@@ -42,7 +42,7 @@ class _Tee:
 
 
 @contextmanager
-def captured(*, enabled: bool) -> Iterator[None]:
+def captured(*, enabled: bool) -> Generator[None]:
     """Capture log records, standard output and standard error of handlers while inside."""
     if not enabled:
         yield

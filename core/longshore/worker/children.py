@@ -47,6 +47,7 @@ class Child:
             answer = cast("Answer", self.pipe.recv())
         except (EOFError, OSError) as error:
             self.process.join()
+            self.pipe.close()
             raise ChildDiedError(self.process.exitcode) from error
         self.pool.free(self)
         return answer.take(held.ctx)

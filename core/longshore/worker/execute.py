@@ -63,9 +63,7 @@ class Executors:
         else:
             self._ended(held, result, None)
 
-    def _on_thread(
-        self, held: Holding, run: Callable[[Holding], object]
-    ) -> Callable[[], None]:
+    def _on_thread(self, held: Holding, run: Callable[[Holding], object]) -> Callable[[], None]:
         """Run on a thread; what is answered is called on the loop."""
         try:
             result = copy_context().run(run, held)

@@ -62,9 +62,7 @@ class Intake:
             try:
                 bids.append(self._bid(delivery, decode(delivery.body), now))
             except MessageError as error:
-                bad.append(
-                    Rejection(delivery=delivery, reason=error.reason, detail=error.problem)
-                )
+                bad.append(Rejection(delivery=delivery, reason=error.reason, detail=error.problem))
         if bad:
             await self._port.reject(bad)
         return bids
@@ -188,6 +186,4 @@ def _change(bid: Bid, verb: Verb) -> Change:
 
 def _poison(bid: Bid, answer: Claimed) -> Rejection:
     detail = "its worker was lost on every try; the last one ran alone"
-    return Rejection(
-        delivery=bid.delivery, reason="poison", detail=detail, stamp=answer.run
-    )
+    return Rejection(delivery=bid.delivery, reason="poison", detail=detail, stamp=answer.run)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
+    from typing import Self
 
     from longshore.ports import Ports
     from longshore.protocol import Renewed
@@ -66,10 +67,7 @@ class LeaseKeeper:
     async def _renew(self, ports: Ports, batch: Sequence[Holding]) -> None:
         sent = ports.clock.monotonic()
         answers = await ports.task_log.renew(
-            [
-                Renewal(task_id=one.spec.id, token=one.token, lease=one.lease)
-                for one in batch
-            ]
+            [Renewal(task_id=one.spec.id, token=one.token, lease=one.lease) for one in batch]
         )
         kept: defaultdict[str, list[Delivery]] = defaultdict(list)
         longest: dict[str, timedelta] = {}
@@ -119,7 +117,7 @@ class LeaseThread:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="longshore-leases", daemon=True)
 
-    def __enter__(self) -> LeaseThread:
+    def __enter__(self) -> Self:
         """Start; returns when the thread's loop runs."""
         self._thread.start()
         self._ready.wait()

@@ -37,7 +37,8 @@ class WorkerOptions:
     `concurrency` handlers run at once; `prefetch` more may be held claimed, None lets short
     handlers have as many again and long ones none. `poll` is how long an empty queue is waited
     on, `grace` how long a drain waits for handlers. `burst` stops when every queue is empty;
-    `max_tasks`, `max_time` and `memory_limit` (MB) stop after so much. `publish` runs the embedded scheduler.
+    `max_tasks`, `max_time` and `memory_limit` (MB) stop after so much. `publish`
+    runs the embedded scheduler.
     """
 
     queues: tuple[str, ...] = ("default",)

@@ -93,7 +93,11 @@ class Outcomes:
         if isinstance(error, Cancel):
             return self._end(held, End.CANCEL, reason=error.reason or None, error=None)
         decision = decide(
-            _policy(held, error), attempt=held.attempt, error=error, random=random, age=_age(held, now)
+            _policy(held, error),
+            attempt=held.attempt,
+            error=error,
+            random=random,
+            age=_age(held, now),
         )
         wait = decision.delay if decision.retry else None
         return self._end(

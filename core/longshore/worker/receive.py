@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from longshore.worker.slots import Slots
 
 _log = logging.getLogger("longshore.worker")
-_BURST_POLL: Final = timedelta(milliseconds=50)
 _AT_ONCE: Final = timedelta(0)
 _PAUSE: Final = 1.0
 MOST_OUTCOMES: Final = 10
@@ -67,9 +66,10 @@ class Receiver:
         """Receive and claim; `found_empty` hears of each wait that brought nothing."""
         while True:
             limit = min(self._room(), self._port.capabilities.max_batch)
-            if limit <= 0:
+            if limit <= 0 or (self.empty and self._options.burst and self._slots.held):
                 self._slots.changed.clear()
                 await self._slots.changed.wait()
+                self.empty = False
                 continue
             try:
                 self.empty = not await self._receive(limit)
@@ -96,7 +96,7 @@ class Receiver:
 
     def _wait(self) -> timedelta:
         if self._options.burst:
-            return _BURST_POLL if self._slots.held else _AT_ONCE
+            return _AT_ONCE
         return self._options.poll if self._options.idle is None else self._options.idle
 
     async def _claim(self, bids: Sequence[Bid]) -> None:

@@ -30,6 +30,7 @@ from longshore.task import Attempt, Task, TaskError, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+    from datetime import timedelta
 
     from longshore.identity import TaskId
     from longshore.task import TaskSpec
@@ -123,7 +124,8 @@ class Agreeing(LogSetting):
         for _ in range(STEPS):
             place = random.randrange(TASKS)
             spec, row = specs[place], model.rows.get(specs[place].id)
-            await model.apply(random_step(random, spec, row))
+            lease = random.choice([LEASE, LONG]) if hurried else LONG
+            await model.apply(random_step(random, spec, row, lease))
             if row is not None and row.final and random.random() < RARELY:
                 specs[place] = clerk.spec()
             if hurried and random.random() < RARELY:
@@ -230,7 +232,7 @@ def life(spec: TaskSpec) -> Iterator[Step]:
     yield Change(task_id=spec.id, verb=Verb.DELETE)
 
 
-def random_step(random: Random, spec: TaskSpec, row: Task | None) -> Step:
+def random_step(random: Random, spec: TaskSpec, row: Task | None, lease: timedelta) -> Step:
     """Make a step that a worker, scheduler or operator might make about now."""
     token = (row.token if row else 0) - (random.random() < RARELY)
     kind = random.choice(["claim", "claim", "finish", "change", "change", "renew"])
@@ -239,7 +241,7 @@ def random_step(random: Random, spec: TaskSpec, row: Task | None) -> Step:
             spec=spec,
             claim_id=f"{random.randrange(10**9)}" if random.random() > RARELY else "the same",
             worker=f"worker-{random.randrange(3)}",
-            lease=random.choice([LEASE, LONG]),
+            lease=lease,
             due_at=spec.created_at - LONG,
             stamp=random.choice([None, None, 0, 1, row.run if row else 0]),
             early_ack=random.random() < RARELY,

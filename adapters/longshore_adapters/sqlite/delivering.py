@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from longshore.errors import LeaseLostError
 from longshore.queue import NO_DELAY
 from longshore_adapters.sqlite import statements
 from longshore_adapters.sqlite.ledger import insert
-from longshore_adapters.sqlite.scalars import json_list, later, text
+from longshore_adapters.sqlite.scalars import (
+    attributes_of,
+    attributes_text,
+    json_list,
+    later,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +30,7 @@ PURGE_AT_ONCE = 5000
 
 
 class Taken(NamedTuple):
-    """Messages taken until `lease_until`; where there are none, `soonest` is the next one's time."""
+    """Messages taken until `lease_until`; with none, `soonest` is when the next will be visible."""
 
     rows: list[Row]
     lease_until: int
@@ -39,9 +44,8 @@ def put(transaction: Transaction, queue: str, messages: Sequence[Outgoing]) -> N
     for message in messages:
         waits = message.delay > NO_DELAY
         visible_at = later(now, message.delay) if waits else now
-        attributes = json.dumps(dict(message.attributes)) if message.attributes else None
         head = (message.key, queue, message.priority, not waits, visible_at, now, None)
-        rows.append((*head, text(message.group), attributes, message.body))
+        rows.append((*head, text(message.group), attributes_text(message.attributes), message.body))
     insert(transaction, statements.INSERT_MESSAGES, rows)
     transaction.touched.add(queue)
 
@@ -68,9 +72,7 @@ def _order(row: Row) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def forget(
-    transaction: Transaction, deliveries: Sequence[Delivery]
-) -> list[LongshoreError | None]:
+def forget(transaction: Transaction, deliveries: Sequence[Delivery]) -> list[LongshoreError | None]:
     """Remove what is held by these deliveries; one that is gone already is fine."""
     items = [receipt_of(delivery) for delivery in deliveries]
     removed = transaction.run(statements.FORGET, (json_list(items),)).rowcount
@@ -109,8 +111,7 @@ def hold(
     """Let each lease end `lease` from now."""
     until = later(transaction.now, lease)
     items = [
-        (number, receipt, 0, until, receipt)
-        for number, receipt in map(receipt_of, deliveries)
+        (number, receipt, 0, until, receipt) for number, receipt in map(receipt_of, deliveries)
     ]
     moved = {row[0] for row in transaction.all(statements.MOVE, (json_list(items),))}
     return [
@@ -119,9 +120,7 @@ def hold(
     ]
 
 
-def bury(
-    transaction: Transaction, rejections: Sequence[Rejection]
-) -> list[LongshoreError | None]:
+def bury(transaction: Transaction, rejections: Sequence[Rejection]) -> list[LongshoreError | None]:
     """Move deliveries to the dead letters."""
     return [
         None if _bury_one(transaction, rejection) else lost(rejection.delivery)
@@ -147,8 +146,7 @@ def revive(transaction: Transaction, queue: str, letter_id: str) -> bool:
         return False
     [(key, priority, group, attributes, body, stamp)] = found
     if stamp is not None:
-        marked = {} if attributes is None else json.loads(attributes)
-        attributes = json.dumps({**marked, "stamp": str(stamp)})
+        attributes = attributes_text({**attributes_of(attributes), "stamp": str(stamp)})
     now = transaction.now
     row = (key, queue, priority, 1, now, now, None, group, attributes, body)
     transaction.run(statements.INSERT_MESSAGES[1], row)

@@ -1,0 +1,49 @@
+"""An open file: a thread that writes, a thread that reads, and who waits for messages."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from longshore_adapters.sqlite.desks import Reader, Writer
+from longshore_adapters.sqlite.lane import Lane
+from longshore_adapters.sqlite.waiting import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from longshore.clock import Clock
+    from longshore_adapters.sqlite.connection import Transaction
+    from longshore_adapters.sqlite.options import Options
+
+T = TypeVar("T")
+
+
+class File:
+    """What the ports of one backend share."""
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        """Prepare; nothing is touched yet."""
+        what = f"the SQLite database {options.path}"
+        self.clock = clock
+        self.waiting = Waiting()
+        self.writer = Lane(what, Writer(options, clock, self.waiting))
+        self.reader = Lane(what, Reader(options, clock))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[File]:
+        """Open the file; at the end, finish what was begun and close it."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.writer.close)
+            await self.writer.open()
+            stack.push_async_callback(self.reader.close)
+            await self.reader.open()
+            yield self
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in a transaction, perhaps together with the work of other callers."""
+        return await self.writer.run(work)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Do `work` on the file as it is at one moment."""
+        return await self.reader.run(work)

@@ -1,0 +1,93 @@
+"""Queue and log of one file in one transaction."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from longshore.protocol import Settle
+from longshore.queue import Rejection, Release
+from longshore_adapters.sqlite import delivering, finishing, recording
+from longshore_adapters.sqlite.limits import oversize_enqueued, oversize_outcome
+from longshore_adapters.sqlite.scalars import micros
+from longshore_adapters.sqlite.task_log import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from longshore.protocol import Finished, Record, Recorded
+    from longshore.queue import Delivery
+    from longshore.together import Settlement
+    from longshore_adapters.sqlite.connection import Transaction
+    from longshore_adapters.sqlite.file import File
+    from longshore_adapters.sqlite.recording import Draft
+
+
+class SqliteTogether:
+    """Rows and messages of an open file."""
+
+    def __init__(self, file: File) -> None:
+        """Serve the file's rows and messages."""
+        self._file = file
+
+    async def enqueue(self, records: Sequence[Record]) -> list[Recorded]:
+        """Insert rows and their messages, all or none."""
+        drafts = drafts_of(records, micros(self._file.clock.now()))
+        states = await self._file.write(partial(recording.insert_drafts, drafts=drafts))
+        return recording.answers(records, states)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[Finished]:
+        """Finish attempts and settle their messages."""
+        errors = [oversize_outcome(settlement.outcome) for settlement in settlements]
+        if not any(errors):
+            return await self._file.write(partial(_settle, settlements=settlements))
+        pairs = list(zip(settlements, errors, strict=True))
+        finished = iter(await self.settle([item for item, error in pairs if error is None]))
+        return [
+            next(finished) if error is None else refused(item.outcome, error)
+            for item, error in pairs
+        ]
+
+
+def drafts_of(records: Sequence[Record], now: int) -> list[Draft]:
+    """Write records with their messages; raise for one that is too long."""
+    for record in records:
+        error = oversize_enqueued(record)
+        if error is not None:
+            raise error
+    return [recording.draft_with_message(record, now) for record in records]
+
+
+def _settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[Finished]:
+    finished = finishing.finish(transaction, [item.outcome for item in settlements])
+    acked: list[Delivery] = []
+    released: list[Release] = []
+    rejected: list[Rejection] = []
+    for item, answer in zip(settlements, finished, strict=True):
+        delivery = item.delivery
+        if delivery is None:
+            continue
+        if answer.settle is Settle.ACK:
+            acked.append(delivery)
+        elif answer.settle is Settle.RELEASE:
+            released.append(Release(delivery=delivery, delay=answer.delay))
+        elif answer.settle is Settle.DEAD_LETTER:
+            rejected.append(_rejection(delivery, answer, item))
+    # A delivery that is in other hands is refused, and the row decides what becomes of it.
+    if acked:
+        delivering.forget(transaction, acked)
+    if released:
+        delivering.give_back(transaction, released)
+    if rejected:
+        delivering.bury(transaction, rejected)
+    return finished
+
+
+def _rejection(delivery: Delivery, answer: Finished, item: Settlement) -> Rejection:
+    error = item.outcome.error
+    return Rejection(
+        delivery=delivery,
+        reason=answer.reason or "error",
+        detail="" if error is None else error.message,
+        stamp=answer.run,
+    )

@@ -1,0 +1,236 @@
+"""The application: tasks declared on it, settings it reads, the session it opens when needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+from urllib.parse import urlsplit
+
+from longshore.clock import Clock, SystemClock
+from longshore.declare import Declaration, Runnable, TaskFunction, options_of
+from longshore.definition import TaskRegistry
+from longshore.draft import Draft, EnqueueOptions
+from longshore.handle import Handle
+from longshore.identity import TaskId, TaskIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from types import TracebackType
+    from typing import Protocol, Self
+
+    from longshore.client import Enqueued
+    from longshore.context import Context
+    from longshore.definition import Executor, Hook
+    from longshore.retry import Retry
+    from longshore.session import Session
+    from longshore.settings import Settings
+    from longshore.when import Duration
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+    class TaskDecorator(Protocol):
+        """What `app.task(…)` answers: it makes a task of a function or class."""
+
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+        ) -> TaskFunction[P, R, Coroutine[Any, Any, R]]: ...
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[Context, P], R], /
+        ) -> TaskFunction[P, R, R]: ...
+        @overload
+        def __call__(
+            self, function: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> TaskFunction[P, R, Coroutine[Any, Any, R]]: ...
+        @overload
+        def __call__(
+            self, function: Callable[P, Runnable[R]], /
+        ) -> TaskFunction[P, R, Runnable[R]]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R, R]: ...
+
+
+CHUNK = 1000
+"""Tasks per round trip of `enqueue_many`."""
+
+
+class Longshore:
+    """An application. Making one reads nothing and connects to nothing.
+
+    `given` are settings by name (see docs/settings.md); they win over every other source. A
+    context manager: leaving it closes the connections.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, **given: object) -> None:
+        """Keep what was given; settings are read at first use."""
+        self.registry = TaskRegistry()
+        self._given = given
+        self._clock = clock or SystemClock()
+        self._ids = TaskIds()
+        self._settings: Settings | None = None
+        self._session: Session | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The effective settings; `ConfigurationError` where one cannot be used."""
+        if self._settings is None:
+            from longshore.settings import Settings  # noqa: PLC0415 - kept off the import path
+
+            settings = Settings.load(**self._given)
+            self._settings = _private_memory(settings, self._ids)
+            self.registry.allow_imports(settings.imports)
+        return self._settings
+
+    @overload
+    def task(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+    ) -> TaskFunction[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], R], /) -> TaskFunction[P, R, R]: ...
+    @overload
+    def task(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> TaskFunction[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def task(self, function: Callable[P, Runnable[R]], /) -> TaskFunction[P, R, Runnable[R]]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> TaskFunction[P, R, R]: ...
+    @overload
+    def task(
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = None,
+        executor: Executor | None = None,
+        queue: str | None = None,
+        priority: int | str | None = None,
+        delay: Duration | None = None,
+        retry: Retry | int | None = None,
+        timeout: Duration | None = None,
+        expires: Duration | None = None,
+        tags: Sequence[str] = (),
+        category: str | None = None,
+        on_lost: str = "rescue",
+        delete_on_complete: bool = False,
+        on_success: Hook | None = None,
+        on_failure: Hook | None = None,
+        title: str | None = None,
+    ) -> TaskDecorator: ...
+    def task(self, function: Any = None, /, **options: Any) -> Any:
+        """Declare a task: a function, method, callable object or class.
+
+        A function may be async (run on the loop) or not (run on a thread; in a child process
+        with `executor="process"`). A first parameter annotated `Context`, or named `ctx`, gets
+        the context. `TaskDefinitionError` for a name that is taken or an option that cannot
+        work.
+        """
+        declaration = Declaration(
+            session=lambda: self.session,
+            register=self.registry.add,
+            name=options.pop("name", None),
+            executor=options.pop("executor", None),
+            options=options_of(**options),
+        )
+        return declaration.declare if function is None else declaration.declare(function)
+
+    def enqueue_many(self, messages: Iterable[Draft]) -> list[Handle[Any]]:
+        """Enqueue drafts (`task.message(…)`), one round trip per 1,000, and answer handles.
+
+        Each round trip is all or nothing where queue and log are one store; elsewhere
+        `EnqueueError` says which of it were not sent.
+        """
+        handles: list[Handle[Any]] = []
+        for chunk in _chunks(messages):
+            handles += self._handles(chunk, self.session.enqueue(chunk))
+        return handles
+
+    async def aenqueue_many(self, messages: Iterable[Draft]) -> list[Handle[Any]]:
+        """Do as `enqueue_many`, without blocking the loop."""
+        handles: list[Handle[Any]] = []
+        for chunk in _chunks(messages):
+            enqueued = await self.session.aenqueue(chunk)
+            handles += self._handles(chunk, enqueued)
+        return handles
+
+    def enqueue(
+        self, name: str, *args: object, options: EnqueueOptions | None = None, **kwargs: object
+    ) -> Handle[Any]:
+        """Enqueue a task by its registered name; `UnknownTaskError` for any other."""
+        definition = self.registry.get(name)
+        data = definition.arguments.pack(args, kwargs)
+        draft = Draft(definition, data, options or EnqueueOptions())
+        (handle,) = self.enqueue_many([draft])
+        return handle
+
+    def handle(self, task_id: str) -> Handle[Any]:
+        """A handle on a task that was enqueued elsewhere; `TaskNotFoundError` without a row."""
+        from longshore.client import Enqueued  # noqa: PLC0415 - kept off the import path
+
+        task = self.session.call(lambda live: live.client.get(TaskId(task_id)))
+        enqueued = Enqueued(
+            id=task.id, name=task.spec.name, queue=task.spec.queue, state=task.state
+        )
+        known = task.spec.name in self.registry
+        returns = self.registry.get(task.spec.name).returns if known else None
+        return Handle(enqueued, lambda: self.session, returns)
+
+    @property
+    def session(self) -> Session:
+        """The live connection, opened by its first use."""
+        if self._session is None:
+            from longshore.session import Session  # noqa: PLC0415 - kept off the import path
+
+            self._session = Session(self.settings, self._clock, self._ids, self.registry)
+        return self._session
+
+    def use(self, session: Session | None) -> Session | None:
+        """Put another session in place, and answer the one before; for tests."""
+        before, self._session = self._session, session
+        return before
+
+    def close(self) -> None:
+        """Close the connections. Idempotent; the next use opens new ones."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Self:
+        """Leaving the context closes the connections."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def _handles(self, drafts: Sequence[Draft], enqueued: Sequence[Enqueued]) -> list[Handle[Any]]:
+        return [
+            Handle(one, lambda: self.session, draft.definition.returns)
+            for draft, one in zip(drafts, enqueued, strict=True)
+        ]
+
+
+def _chunks(messages: Iterable[Draft]) -> Iterable[list[Draft]]:
+    chunk: list[Draft] = []
+    for message in messages:
+        chunk.append(message)
+        if len(chunk) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _private_memory(settings: Settings, ids: TaskIds) -> Settings:
+    """Name an unnamed memory server, so that all of one application shares it."""
+    parts = urlsplit(settings.url)
+    if parts.scheme != "memory" or parts.netloc:
+        return settings
+    query = f"?{parts.query}" if parts.query else ""
+    return settings.model_copy(update={"url": f"memory://app-{ids()}{query}"})

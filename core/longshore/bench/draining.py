@@ -1,0 +1,153 @@
+"""Rows 3, 4, 5, 7 and 9: how fast waiting tasks are run, and what that does to memory.
+
+Times are the log's own: from when the workers were let go, or the first handler's first line,
+to the last end of an attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from longshore.bench import neighbour
+from longshore.bench.figures import Measured
+from longshore.bench.floor import census, copy, drain
+from longshore.bench.site import CONCURRENCY, Database
+from longshore.bench.tasks import SLEEP
+from longshore.bench.worker import Job, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from longshore.bench.floor import Census
+    from longshore.bench.site import Site
+    from longshore.bench.worker import Served
+
+_NEIGHBOUR_SHARE = 20
+"""huey is given one task where Longshore is given so many: its rate does not depend on it."""
+
+
+def on_the_loop(site: Site) -> Measured:
+    """Drain tasks with async handlers, beside the floor and huey."""
+    with site.filled("longshore", "noop", site.tasks) as database:
+        bare = Database(path=site.folder / "floor.db")
+        copy(database, bare)
+    [served], after = _drained(database)
+    rate, floor = site.tasks / (after.ended - served.began), site.tasks / drain(bare)
+    beside = _neighbours(site)
+    figures = {
+        "floor_share": rate / floor,
+        **{f"times_{name}": rate / other for name, other in beside.items()},
+        "rate": rate,
+        "floor": floor,
+        **beside,
+    }
+    missing = () if beside else (neighbour.MISSING,)
+    return Measured(figures=figures, counts=_counts(site, [served], after), missing=missing)
+
+
+def on_threads(site: Site) -> Measured:
+    """Drain tasks with handlers that run on threads."""
+    with site.filled("longshore", "thread", site.tasks) as database:
+        bare = Database(path=site.folder / "floor.db")
+        copy(database, bare)
+    [served], after = _drained(database)
+    rate, floor = site.tasks / (after.ended - served.began), site.tasks / drain(bare)
+    figures = {"floor_share": rate / floor, "rate": rate, "floor": floor}
+    return Measured(figures=figures, counts=_counts(site, [served], after))
+
+
+def two_processes(site: Site) -> Measured:
+    """Drain the same tasks with one process, then with two."""
+    with site.filled("one", "noop", site.tasks) as one:
+        two = Database(path=site.folder / "two.db")
+        copy(one, two)
+    alone, alone_after = _drained(one)
+    pair, pair_after = _drained(two, processes=2)
+    rates = [
+        site.tasks / (after.ended - min(one.began for one in served))
+        for served, after in ((alone, alone_after), (pair, pair_after))
+    ]
+    counts = _counts(site, alone, alone_after)
+    counts = {name: n + counts[name] for name, n in _counts(site, pair, pair_after).items()}
+    less_busy = min(one.calls for one in pair) / site.tasks
+    figures = {
+        "gain": rates[1] / rates[0],
+        "less_busy": less_busy,
+        "one": rates[0],
+        "two": rates[1],
+    }
+    return Measured(figures=figures, counts=counts)
+
+
+def sleeping(site: Site) -> Measured:
+    """Drain tasks that sleep, beside as many sleeps on a bare event loop."""
+    with site.filled("longshore", "sleep", site.tasks) as database:
+        [served], after = _drained(database)
+    took = after.ended - after.began
+    ideal = site.tasks * SLEEP / CONCURRENCY
+    figures = {
+        "of_ideal": ideal / took,
+        "bare_of_ideal": ideal / asyncio.run(_sleep_bare(site.tasks)),
+        "took": took,
+        "ideal": ideal,
+    }
+    return Measured(figures=figures, counts=_counts(site, [served], after))
+
+
+def memory(site: Site) -> Measured:
+    """Drain tasks, and compare the memory early on with that at the end."""
+    early = site.tasks // 20
+    with site.filled("longshore", "noop", site.tasks) as database:
+        [served], after = _drained(database, marks=(early, site.tasks))
+    first, last = served.memory[early], served.memory[site.tasks]
+    figures = {"growth": float(last - first), "early": float(first), "late": float(last)}
+    return Measured(figures=figures, counts=_counts(site, [served], after))
+
+
+def _drained(
+    database: Database, *, processes: int = 1, marks: tuple[int, ...] = ()
+) -> tuple[list[Served], Census]:
+    job = Job(url=database.url, concurrency=CONCURRENCY, marks=marks)
+    return serve([job] * processes, database.path.parent), census(database)
+
+
+def _counts(site: Site, served: Sequence[Served], after: Census) -> dict[str, int]:
+    """Lost is what has not succeeded; duplicated, what a handler was called for once more."""
+    calls = sum(one.calls for one in served)
+    return {
+        "enqueued": site.tasks,
+        "rows": after.rows,
+        "calls": calls,
+        "attempts": after.attempts,
+        "succeeded": after.succeeded,
+        "messages left": after.messages,
+        "lost": site.tasks - after.succeeded,
+        "duplicated": max(calls, after.attempts) - site.tasks,
+    }
+
+
+def _neighbours(site: Site) -> dict[str, float]:
+    """huey's rates, as it comes and with the durability that Longshore has."""
+    if not neighbour.is_installed():
+        return {}
+    tasks = max(site.tasks // _NEIGHBOUR_SHARE, 1)
+    rates: dict[str, float] = {}
+    for name, synchronous in (("huey", None), ("huey_normal", "NORMAL")):
+        with neighbour.opened(site.folder / f"{name}.db", synchronous) as other:
+            rates[name] = tasks / other.drain(tasks)
+    return rates
+
+
+async def _sleep_bare(tasks: int) -> float:
+    """Sleep as the handlers do, a hundred at once and nothing else; answer the seconds."""
+    left = iter(range(tasks))
+
+    async def sleeper() -> None:
+        for _ in left:
+            await asyncio.sleep(SLEEP)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(sleeper() for _ in range(CONCURRENCY)))
+    return time.perf_counter() - began

@@ -1,0 +1,545 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from longshore import protocol
+from longshore.identity import TaskId
+from longshore.protocol import (
+    GRACE,
+    MARGIN,
+    TRANSITIONS,
+    VERBS,
+    Answer,
+    Change,
+    Claim,
+    Claimed,
+    End,
+    Outcome,
+    Record,
+    Renewal,
+    Settle,
+    Verb,
+    allowed,
+)
+from longshore.task import FINAL, HELD, OPEN, Attempt, Reason, Task, TaskSpec, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
+SECOND = timedelta(seconds=1)
+WAITS = [None, timedelta(0), SECOND, LEASE * 3]
+MAX_RESCUES = 2
+SPEC = TaskSpec(id=TaskId("t"), name="n", queue="q", body=b"body", created_at=START)
+BARE = replace(SPEC, body=b"")
+BID = Claim(
+    spec=SPEC,
+    claim_id="c1",
+    worker="w",
+    lease=LEASE,
+    due_at=START,
+    max_rescues=MAX_RESCUES,
+)
+SUCCESS = Outcome(task_id=SPEC.id, token=1, end=End.SUCCESS)
+FAILURE = replace(SUCCESS, end=End.FAILURE, reason="error")
+
+ACKED = {Answer.DONE, Answer.CANCELLED, Answer.EXPIRED, Answer.POISON}
+OPERATORS = sorted(set(Verb) - {Verb.PARK, Verb.KEEP_BODY, Verb.CONFIRM})
+
+
+class Published(NamedTuple):
+    """What a scheduler read of a row before it sent the message."""
+
+    state: TaskState
+    token: int
+    wake_no: int
+
+
+class OneTask(RuleBasedStateMachine):
+    """One task, its message, and everybody who may do something about them.
+
+    `message` is whether the broker has one. Workers, scheduler and operators act by the tables
+    of protocol.md; what they do after each answer is done here as one step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.row: Task | None = None
+        self.message = False
+        self.published: Published | None = None
+        self.claims = 0
+        self.ended: list[Attempt] = []
+        self.ended_by_themselves = 0
+
+    @initialize(
+        how=st.sampled_from(["foreign", "direct", "outbox", "scheduled", "blocked", "tombstone"]),
+        expires=st.sampled_from([None, LEASE, LEASE * 20]),
+    )
+    def begin(self, how: str, expires: timedelta | None) -> None:
+        self.spec = replace(SPEC, expires_at=None if expires is None else START + expires)
+        self.message = how in {"foreign", "direct", "tombstone"}
+        if how == "tombstone":
+            self._change(Change(task_id=SPEC.id, verb=Verb.PAUSE, spec=BARE))
+            return
+        states = {"direct": TaskState.QUEUED, "outbox": TaskState.CREATED}
+        entry = Record(
+            spec=self.spec,
+            state=states.get(how) or TaskState(how if how != "foreign" else "queued"),
+            due_at=START + (SECOND if how == "scheduled" else timedelta(0)),
+            armed=how in {"outbox", "scheduled"},
+        )
+        self.row = None if how == "foreign" else protocol.record(entry, START)
+
+    @rule(step=st.sampled_from([SECOND, LEASE / 3, LEASE + MARGIN + SECOND]))
+    def time_passes(self, step: timedelta) -> None:
+        self.now += step
+
+    @precondition(lambda self: self.message)
+    @rule(
+        stamp=st.sampled_from([None, None, None, 0, 1]),
+        early_ack=st.booleans(),
+        lost_fails=st.sampled_from([False, False, False, True]),
+        later=st.sampled_from([timedelta(0), timedelta(0), LEASE]),
+        repeated=st.booleans(),
+    )
+    def a_worker_receives(
+        self,
+        *,
+        stamp: int | None,
+        early_ack: bool,
+        lost_fails: bool,
+        later: timedelta,
+        repeated: bool,
+    ) -> None:
+        self.claims += not repeated
+        bid = replace(
+            BID,
+            spec=self.spec,
+            claim_id=f"c{self.claims}",
+            due_at=self.now + later,
+            stamp=stamp,
+            early_ack=early_ack,
+            lost_fails=lost_fails,
+        )
+        before = self.row
+        after, answer, attempt = protocol.claim(before, bid, self.now)
+        self._write(after, attempt)
+        self._check_claim(before, answer, bid)
+        self._settle_claim(answer, early_ack=early_ack)
+
+    @rule(
+        end=st.sampled_from(list(End)),
+        stale=st.sampled_from([False, False, True]),
+        retry_in=st.sampled_from(WAITS),
+        held=st.booleans(),
+        waits=st.booleans(),
+        body=st.sampled_from([None, SPEC.body]),
+    )
+    def a_worker_finishes(  # noqa: PLR0913 - a column for each field
+        self,
+        *,
+        end: End,
+        stale: bool,
+        retry_in: timedelta | None,
+        held: bool,
+        waits: bool,
+        body: bytes | None,
+    ) -> None:
+        before = self.row
+        outcome = Outcome(
+            task_id=SPEC.id,
+            token=(before.token if before else 0) - stale,
+            end=end,
+            retry_in=retry_in,
+            held=held and self.message,
+            message_waits=waits,
+            body=body,
+        )
+        after, answer, attempt = protocol.finish(before, outcome, self.now)
+        running = before is not None and before.state is TaskState.RUNNING
+        assert answer.accepted is (after is not None) is (running and not stale)
+        assert (attempt is not None) is answer.accepted
+        self._write(after, attempt)
+        if answer.settle in {Settle.ACK, Settle.DEAD_LETTER}:
+            self._ack()
+        assert answer.accepted or answer.settle is Settle.LEAVE
+
+    @rule(stale=st.booleans(), lease=st.sampled_from([LEASE, LEASE * 2]))
+    def a_worker_renews(self, *, stale: bool, lease: timedelta) -> None:
+        token = (self.row.token if self.row else 0) - stale
+        renewal = Renewal(task_id=SPEC.id, token=token, lease=lease)
+        after, answer = protocol.renew(self.row, renewal, self.now)
+        assert answer.ok is (after is not None)
+        self._write(after, None)
+
+    @precondition(lambda self: self.row is not None and self.row.wake_at is not None)
+    @rule()
+    def a_scheduler_publishes(self) -> None:
+        row = self.row
+        assert row is not None
+        assert row.wake_at is not None
+        live = row.state is TaskState.RUNNING and protocol.lease_is_live(row, self.now)
+        if row.wake_at <= self.now and not live:
+            self.message = True
+            self.published = Published(row.state, row.token, row.wake_no)
+
+    @precondition(lambda self: self.published is not None)
+    @rule()
+    def a_scheduler_confirms(self) -> None:
+        assert self.published is not None
+        state, token, wake_no = self.published
+        self.published = None
+        self._change(
+            Change(task_id=SPEC.id, verb=Verb.CONFIRM, state=state, token=token, wake_no=wake_no)
+        )
+
+    @rule(
+        verb=st.sampled_from(OPERATORS),
+        body=st.sampled_from([None, SPEC.body]),
+        spec=st.sampled_from([None, BARE]),
+    )
+    def an_operator_changes(self, verb: Verb, body: bytes | None, spec: TaskSpec | None) -> None:
+        if self.row is None and not self.message:
+            return
+        before = self.row
+        self._change(Change(task_id=SPEC.id, verb=verb, body=body, spec=spec))
+        if before is not None and self.row is not before:
+            assert before.state in VERBS[verb]
+
+    @invariant()
+    def the_task_is_not_lost(self) -> None:
+        row = self.row
+        if row is None or row.final:
+            return
+        woken = row.body is not None and (row.wake_at is not None or row.state in HELD)
+        assert self.message or woken, row
+
+    @invariant()
+    def a_wake_up_has_something_to_publish(self) -> None:
+        row = self.row
+        if row is not None and row.wake_at is not None:
+            assert row.body is not None
+            assert row.state in OPEN | {TaskState.RUNNING}
+
+    @invariant()
+    def attempts_are_those_that_ended_by_themselves_and_the_one_that_runs(self) -> None:
+        if self.row is not None:
+            running = self.row.state is TaskState.RUNNING
+            assert self.row.attempts == self.ended_by_themselves + running
+            assert self.row.rescues <= MAX_RESCUES
+
+    @invariant()
+    def each_token_ended_at_most_once(self) -> None:
+        tokens = [attempt.token for attempt in self.ended]
+        assert tokens == sorted(set(tokens))
+
+    def _settle_claim(self, answer: Claimed, *, early_ack: bool) -> None:
+        """Do what the worker does with the message, by the table of §5."""
+        body = self.spec.body
+        if (
+            answer.answer in ACKED
+            or (early_ack and answer.armed)
+            or (answer.answer is Answer.HELD and answer.has_body)
+        ):
+            self._ack()
+        elif answer.answer is Answer.HELD:
+            if self._change(Change(task_id=SPEC.id, verb=Verb.KEEP_BODY, body=body)):
+                self._ack()
+        elif answer.answer in {Answer.BUSY, Answer.EARLY} and (
+            answer.armed or self._change(Change(task_id=SPEC.id, verb=Verb.PARK, body=body))
+        ):
+            self._ack()
+
+    def _check_claim(self, before: Task | None, answer: Claimed, bid: Claim) -> None:
+        after = self.row
+        assert after is not None
+        if answer.answer is Answer.WON:
+            assert after.token == (before.token if before else 0) + 1 == answer.token
+            assert before is None or before.due_at <= self.now or before.state not in OPEN
+            assert before is None or before.cancel_requested_at is None or before.final
+            if before is not None and (before.wake_at is not None or bid.early_ack):
+                assert (after.wake_at, after.wake_no) == (
+                    self.now + LEASE + GRACE,
+                    before.wake_no + 1,
+                )
+        assert not answer.armed or after.wake_at is not None
+
+    def _ack(self) -> None:
+        """Let the message go, which only these rows allow (§2.3)."""
+        row = self.row
+        assert row is not None
+        assert row.final or (row.body is not None and (row.wake_at or row.state in HELD))
+        self.message = False
+
+    def _change(self, wanted: Change) -> bool:
+        after, attempt = protocol.change(self.row, wanted, self.now)
+        self._write(after, attempt, wanted)
+        return after is not None
+
+    def _write(
+        self, after: Task | None, attempt: Attempt | None, wanted: Change | None = None
+    ) -> None:
+        if after is None:
+            assert attempt is None
+            return
+        before, self.row = self.row, after
+        self._check_step(before, after, wanted)
+        if before is None:
+            return
+        if after.run > before.run:
+            self.ended_by_themselves = 0
+        if attempt is not None:
+            assert (attempt.token, attempt.number) == (before.token, before.attempts)
+            self.ended.append(attempt)
+            stopped = after.state is not TaskState.RUNNING
+            self.ended_by_themselves += stopped and attempt.outcome != "given_back"
+        running = before.state is TaskState.RUNNING
+        over = after.state is not TaskState.RUNNING or after.token > before.token
+        assert (attempt is not None) is (running and over)
+
+    @staticmethod
+    def _check_step(before: Task | None, after: Task, wanted: Change | None) -> None:
+        assert allowed(None if before is None else before.state, after.state)
+        if before is None:
+            return
+        claimed = after.claim_id != before.claim_id
+        assert after.token == before.token + claimed
+        if before.final and after.state != before.state:
+            retried = wanted is not None and wanted.verb is Verb.RETRY
+            assert retried or (claimed and before.state is TaskState.FAILED)
+            assert before.state is not TaskState.SUCCEEDED
+            assert after.run == before.run + 1
+        else:
+            assert after.run == before.run
+        assert after.wake_no in (before.wake_no, before.wake_no + 1)
+        if after.wake_at is not None and after.wake_at != before.wake_at:
+            assert after.wake_no == before.wake_no + 1
+        if after.wake_at is None and before.wake_at is not None:
+            confirmed = wanted is not None and wanted.verb is Verb.CONFIRM
+            assert confirmed or after.state in FINAL | HELD
+
+
+TestOneTask = OneTask.TestCase
+TestOneTask.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def won(row: Task | None = None, bid: Claim = BID, now: datetime = START) -> Task:
+    after, answer, _ = protocol.claim(row, bid, now)
+    assert answer.answer is Answer.WON
+    assert after is not None
+    return after
+
+
+def changed(row: Task | None, verb: Verb, now: datetime = START) -> Task:
+    after, _ = protocol.change(row, Change(task_id=SPEC.id, verb=verb, spec=BARE), now)
+    assert after is not None
+    return after
+
+
+def finished(row: Task, outcome: Outcome, now: datetime = START) -> Task:
+    after, _, _ = protocol.finish(row, outcome, now)
+    assert after is not None
+    return after
+
+
+def test_every_verb_has_the_states_it_starts_from() -> None:
+    assert set(VERBS) == set(Verb)
+    assert all(states <= set(TaskState) for states in VERBS.values())
+
+
+def test_nothing_leads_out_of_success() -> None:
+    assert not [step for step in TRANSITIONS if step[0] is TaskState.SUCCEEDED]
+
+
+def test_a_final_state_is_left_by_retry_and_redrive_alone() -> None:
+    ways_out = {(before, after) for before, after in TRANSITIONS if before in FINAL}
+
+    assert ways_out == {
+        (TaskState.FAILED, TaskState.QUEUED),
+        (TaskState.CANCELLED, TaskState.QUEUED),
+        (TaskState.EXPIRED, TaskState.QUEUED),
+        (TaskState.FAILED, TaskState.RUNNING),
+    }
+
+
+def test_no_row_is_made_in_a_state_that_needs_a_past() -> None:
+    born = {after for before, after in TRANSITIONS if before is None}
+
+    assert born == set(TaskState) - {
+        TaskState.WAITING,
+        TaskState.RETRYING,
+        TaskState.SUCCEEDED,
+        TaskState.FAILED,
+    }
+
+
+@pytest.mark.parametrize("state", list(TaskState))
+def test_staying_in_a_state_is_always_allowed(state: TaskState) -> None:
+    assert allowed(state, state)
+
+
+def test_a_task_paused_without_its_body_is_resumed_without_a_wake_up() -> None:
+    paused = changed(None, Verb.PAUSE)
+
+    resumed = changed(paused, Verb.RESUME)
+
+    assert (resumed.state, resumed.wake_at, resumed.body) == (TaskState.QUEUED, None, None)
+
+
+def test_a_retry_that_nothing_could_publish_keeps_its_message() -> None:
+    running = won(changed(changed(None, Verb.PAUSE), Verb.RESUME))
+    outcome = replace(FAILURE, retry_in=SECOND, message_waits=False)
+
+    after, answer, _ = protocol.finish(running, outcome, START)
+
+    assert after is not None
+    assert running.body is None
+    assert (after.state, after.wake_at) == (TaskState.RETRYING, None)
+    assert (answer.settle, answer.delay) == (Settle.RELEASE, SECOND)
+
+
+def test_a_retry_takes_the_body_that_its_worker_gives() -> None:
+    running = won(changed(changed(None, Verb.PAUSE), Verb.RESUME))
+    outcome = replace(FAILURE, retry_in=SECOND, message_waits=False, body=SPEC.body)
+
+    after, answer, _ = protocol.finish(running, outcome, START)
+
+    assert after is not None
+    assert (after.wake_at, after.body) == (START + SECOND, SPEC.body)
+    assert answer.settle is Settle.ACK
+
+
+def test_a_redrive_leaves_nothing_of_the_last_run() -> None:
+    failed = finished(won(), replace(FAILURE, report=b"{}"))
+    hidden = changed(changed(failed, Verb.ARCHIVE), Verb.DELETE)
+
+    again = won(hidden, replace(BID, claim_id="c2", stamp=0))
+
+    assert (again.run, again.attempts, again.rescues) == (1, 1, 0)
+    assert (again.archived_at, again.deleted_at, again.report) == (None, None, None)
+
+
+def test_a_retry_leaves_nothing_of_the_last_run() -> None:
+    failed = finished(won(), replace(FAILURE, report=b"{}"))
+
+    again = changed(failed, Verb.RETRY)
+
+    assert (again.run, again.reason, again.error, again.report) == (1, None, None, None)
+
+
+def test_a_task_deleted_on_completion_keeps_no_body_anywhere() -> None:
+    spec = replace(SPEC, delete_on_complete=True)
+
+    done = finished(won(bid=replace(BID, spec=spec)), replace(SUCCESS, result=b"1"))
+
+    assert (done.body, done.spec.body, done.result) == (None, b"", None)
+
+
+def test_a_cancelled_tombstone_says_why_and_when() -> None:
+    wanted = Change(task_id=SPEC.id, verb=Verb.CANCEL, spec=BARE, reason="purged")
+
+    row, _ = protocol.change(None, wanted, START)
+
+    assert row is not None
+    assert (row.reason, row.finished_at) == ("purged", START)
+
+
+def test_a_paused_tombstone_keeps_its_deadline() -> None:
+    spec = replace(BARE, expires_at=START + LEASE)
+
+    row, _ = protocol.change(None, Change(task_id=SPEC.id, verb=Verb.PAUSE, spec=spec), START)
+
+    assert row is not None
+    assert row.expires_at == START + LEASE
+
+
+def test_abandoning_a_lost_task_keeps_its_attempt() -> None:
+    late = START + LEASE + MARGIN + SECOND
+
+    row, attempt = protocol.change(won(), Change(task_id=SPEC.id, verb=Verb.ABANDON), late)
+
+    assert row is not None
+    assert row.reason == Reason.UNDELIVERABLE
+    assert attempt is not None
+    assert (attempt.outcome, attempt.token) == ("lost", 1)
+
+
+@pytest.mark.parametrize(
+    ("after_lease", "answer"),
+    [(MARGIN, Answer.BUSY), (MARGIN + timedelta(microseconds=1), Answer.WON)],
+    ids=["margin", "past"],
+)
+def test_a_lease_is_dead_when_its_margin_has_passed(after_lease: timedelta, answer: Answer) -> None:
+    bid = replace(BID, claim_id="c2")
+
+    _, claimed, _ = protocol.claim(won(), bid, START + LEASE + after_lease)
+
+    assert claimed.answer is answer
+
+
+@pytest.mark.parametrize(
+    ("lease", "cut"), [(LEASE * 2, False), (LEASE * 2 + SECOND, True)], ids=["twice", "more"]
+)
+def test_a_lease_above_twice_the_bidders_is_cut(lease: timedelta, cut: bool) -> None:  # noqa: FBT001 - a column of the table
+    row = won(bid=replace(BID, lease=lease))
+
+    after, claimed, _ = protocol.claim(row, replace(BID, claim_id="c2"), START)
+
+    assert claimed.answer is Answer.BUSY
+    assert claimed.until == START + (LEASE if cut else lease) + MARGIN
+    assert (after is not None) is cut
+
+
+def test_a_repeated_claim_is_answered_with_what_it_won() -> None:
+    first, won_answer, _ = protocol.claim(None, replace(BID, early_ack=True), START)
+
+    after, again, _ = protocol.claim(first, replace(BID, early_ack=True), START + SECOND)
+
+    assert after is None
+    assert again == replace(won_answer, answer=Answer.MINE)
+
+
+def rescued(times: int) -> Task:
+    row, now = won(), START
+    for rescue in range(times):
+        now += LEASE + MARGIN + SECOND
+        row = won(row, replace(BID, claim_id=f"r{rescue}"), now)
+    return row
+
+
+@pytest.mark.parametrize("times", range(MAX_RESCUES + 1))
+def test_only_the_last_allowed_try_is_alone(times: int) -> None:
+    row = rescued(times)
+
+    _, again, _ = protocol.claim(row, replace(BID, claim_id=row.claim_id or ""), START)
+
+    assert again.answer is Answer.MINE
+    assert again.alone is (times == MAX_RESCUES)
+
+
+def lapse(outcome: Callable[[Task], Task]) -> int:
+    return outcome(rescued(1)).rescues
+
+
+def test_rescues_are_forgotten_when_an_attempt_ends_by_itself_and_not_by_a_give_back() -> None:
+    retry = replace(FAILURE, token=2, retry_in=SECOND)
+
+    assert lapse(lambda row: finished(row, retry)) == 0
+    assert lapse(lambda row: finished(row, replace(retry, end=End.GIVE_BACK))) == 1
+
+
+def test_a_retry_after_a_forced_failure_waits_for_the_old_lease() -> None:
+    forced = changed(won(), Verb.FORCE_FAIL)
+
+    again = changed(forced, Verb.RETRY)
+
+    assert (again.due_at, again.wake_at) == (START + LEASE, START + LEASE)
