@@ -173,8 +173,8 @@ class Longshore:
             id=task.id, name=task.spec.name, queue=task.spec.queue, state=task.state
         )
         known = task.spec.name in self.registry
-        returns = self.registry.get(task.spec.name).returns if known else None
-        return Handle(enqueued, lambda: self.session, returns)
+        definition = self.registry.get(task.spec.name) if known else None
+        return Handle(enqueued, lambda: self.session, definition)
 
     @property
     def session(self) -> Session:
@@ -209,9 +209,13 @@ class Longshore:
         """Close the connections."""
         self.close()
 
+    def _current(self) -> Session:
+        return self.session
+
     def _handles(self, drafts: Sequence[Draft], enqueued: Sequence[Enqueued]) -> list[Handle[Any]]:
+        session = self._current
         return [
-            Handle(one, lambda: self.session, draft.definition.returns)
+            Handle(one, session, draft.definition)
             for draft, one in zip(drafts, enqueued, strict=True)
         ]
 

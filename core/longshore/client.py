@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from longshore.draft import Draft, EnqueueOptions, Template
 from longshore.errors import (
     EnqueueError,
     LongshoreError,
@@ -17,6 +16,7 @@ from longshore.errors import (
     UnavailableError,
     WaitTimeoutError,
 )
+from longshore.plan import Plan
 from longshore.policy import Policy
 from longshore.protocol import Change, Verb
 from longshore.queue import NO_DELAY, Outgoing
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, tzinfo
 
-    from longshore.definition import TaskDefinition
+    from longshore.draft import Draft
     from longshore.identity import TaskId, TaskIds
+    from longshore.plan import Moment
     from longshore.ports import Ports
     from longshore.protocol import Record, Recorded
     from longshore.task import Task
@@ -36,6 +37,9 @@ _log = logging.getLogger("longshore.client")
 
 OUTBOX_GRACE = timedelta(seconds=10)
 """How long the client has to send an outbox row before the scheduler does."""
+
+PLANS = 1000
+"""Plans kept at most; options made anew for each enqueue fill this up, and it starts over."""
 
 _FIRST_LOOK = 0.005
 _LONGEST_LOOK = 0.25
@@ -60,26 +64,30 @@ class Preparer:
         self._ids = ids
         self._policy = policy or Policy()
         self._zone = zone
+        self._plans: dict[tuple[int, int], Plan] = {}
 
     def records(self, drafts: Iterable[Draft], now: datetime) -> list[Record]:
-        """Check and encode every draft before the first is sent."""
-        templates: dict[tuple[int, int], tuple[TaskDefinition, EnqueueOptions, Template]] = {}
+        """Check and encode every draft before the first is sent. Thread-safe."""
+        moments: dict[int, Moment] = {}
         records: list[Record] = []
         for draft in drafts:
-            shared = (id(draft.definition), id(draft.options))
-            known = templates.get(shared)
-            if known is None:
-                template = Template(
-                    draft.definition,
-                    draft.options,
-                    policy=self._policy,
-                    now=now,
-                    zone=self._zone,
-                )
-                # Keeping both alive keeps their ids theirs for as long as the table lives.
-                known = templates[shared] = (draft.definition, draft.options, template)
-            records.append(known[2].record(draft.data, self._ids))
+            plan = self._plan(draft)
+            moment = moments.get(id(plan))
+            if moment is None:
+                moment = moments[id(plan)] = plan.at(now)
+            records.append(plan.record(draft.data, self._ids, moment))
         return records
+
+    def _plan(self, draft: Draft) -> Plan:
+        """Find or make the plan; a plan keeps its options alive, so that their ids stay theirs."""
+        shared = (id(draft.definition), id(draft.options))
+        plan = self._plans.get(shared)
+        if plan is None:
+            plan = Plan(draft.definition, draft.options, policy=self._policy, zone=self._zone)
+            if len(self._plans) >= PLANS:
+                self._plans = {}
+            self._plans[shared] = plan
+        return plan
 
 
 class Client:

@@ -124,13 +124,13 @@ class TaskFunction(Generic[P, R, C]):
         event loop: it blocks; there `aenqueue`.
         """
         (enqueued,) = self._session().enqueue([self.message(*args, **kwargs)])
-        return Handle(enqueued, self._session, self.definition.returns)
+        return Handle(enqueued, self._session, self.definition)
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Do as `enqueue`, without blocking the loop."""
         draft = self.message(*args, **kwargs)
         (enqueued,) = await self._session().aenqueue([draft])
-        return Handle(enqueued, self._session, self.definition.returns)
+        return Handle(enqueued, self._session, self.definition)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from longshore.client import Enqueued
+    from longshore.definition import TaskDefinition
     from longshore.identity import TaskId
     from longshore.session import Live, Session
     from longshore.task import Attempt, Task
@@ -29,12 +30,15 @@ class Handle(Generic[R]):
     """
 
     def __init__(
-        self, enqueued: Enqueued, session: Callable[[], Session], returns: object = None
+        self,
+        enqueued: Enqueued,
+        session: Callable[[], Session],
+        definition: TaskDefinition | None = None,
     ) -> None:
-        """`returns` is the annotation that results are read back as."""
+        """Results are read back as the definition's return annotation, where there is one."""
         self._enqueued = enqueued
         self._session = session
-        self._returns = returns
+        self._definition = definition
 
     @property
     def id(self) -> TaskId:
@@ -137,7 +141,8 @@ class Handle(Generic[R]):
             if task.error is not None:
                 problem = f"{task.error.type}: {task.error.message}"
             raise TaskFailedError(task.id, task.state.value, problem)
-        return cast("R", read_result(task.result, self._returns))
+        returns = None if self._definition is None else self._definition.returns
+        return cast("R", read_result(task.result, returns))
 
 
 def read_result(result: bytes | None, returns: object = None) -> object:

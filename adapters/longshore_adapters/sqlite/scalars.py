@@ -16,6 +16,7 @@ Text: TypeAlias = str | bytes | None
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 LATEST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
@@ -62,7 +63,7 @@ def said(value: Text) -> str | None:
 
 def json_list(values: Iterable[object]) -> str:
     """Write the parameter of a `json_each`."""
-    return json.dumps(list(values), separators=(",", ":"))
+    return _encode(list(values))
 
 
 def attributes_text(attributes: Mapping[str, str]) -> str | None:

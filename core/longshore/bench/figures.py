@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from longshore.bench.site import Site
 
-Unit: TypeAlias = Literal["/s", "s", "B", "%", "x"]
+Unit: TypeAlias = Literal["/s", "s", "B", "%", "x", "n"]
 Counts: TypeAlias = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Something that a row measures. Times are seconds, sizes bytes, shares of one (`%`)."""
+    """Something that a row measures: seconds, bytes, a share of one (`%`), a number (`n`)."""
 
     key: str
     text: str

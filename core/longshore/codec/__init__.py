@@ -1,5 +1,12 @@
 """Message ↔ bytes: a pure pipeline. Today its one stage is structured CloudEvents JSON."""
 
-from longshore.codec.cloudevents import CONTENT_TYPE, decode, encode, encode_event, event_of
+from longshore.codec.cloudevents import (
+    CONTENT_TYPE,
+    decode,
+    encode,
+    encode_event,
+    event_of,
+    format_time,
+)
 
-__all__ = ["CONTENT_TYPE", "decode", "encode", "encode_event", "event_of"]
+__all__ = ["CONTENT_TYPE", "decode", "encode", "encode_event", "event_of", "format_time"]

@@ -1,0 +1,200 @@
+"""From a draft to a record: what a task will be, decided before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from longshore.codec import encode_event, event_of, format_time
+from longshore.errors import ConfigurationError
+from longshore.identity import TaskId, task_key
+from longshore.message import MAX_TEXT, OWN_SOURCE, Message
+from longshore.priority import NORMAL, parse_priority
+from longshore.protocol import Record
+from longshore.task import TaskSpec, TaskState
+from longshore.when import parse_duration, parse_when
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from longshore.definition import TaskDefinition
+    from longshore.draft import EnqueueOptions
+    from longshore.identity import TaskIds
+    from longshore.message import JsonValue
+    from longshore.policy import Policy
+    from longshore.when import When
+
+_MAX_QUEUE_NAME = 80
+_MOST_ATTEMPTS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a plan comes to at one time: the part that drafts sent together share."""
+
+    now: datetime
+    due_at: datetime
+    expires_at: datetime | None
+    event: dict[str, object]
+    state: TaskState
+
+
+class Plan:
+    """What all drafts of one definition and one set of options share, whenever they are sent."""
+
+    def __init__(
+        self,
+        definition: TaskDefinition,
+        options: EnqueueOptions,
+        *,
+        policy: Policy,
+        zone: tzinfo,
+    ) -> None:
+        """Resolve the options; `ConfigurationError` or `ScheduleError` for a bad one."""
+        own = definition.options
+        self.definition = definition
+        self.options = options
+        self._zone = zone
+        self._name = definition.name
+        self._queue = _queue_name(options.queue or own.queue or policy.route(definition.name))
+        queue = policy.of(self._queue)
+        given = options.priority if options.priority is not None else own.priority
+        self._priority = queue.priority if given is None else parse_priority(given)
+        self._delay = own.delay
+        self._expires = own.expires or queue.expires
+        retry = own.retry or queue.retry
+        self._attempts = _attempts(options.attempts, retry.attempts)
+        self._tags = _tags((*queue.tags, *own.tags, *options.tags))
+        self._category = options.category or own.category
+        self._delete = (
+            options.delete_on_complete
+            if options.delete_on_complete is not None
+            else own.delete_on_complete or queue.delete_on_complete
+        )
+        self._parent = None if options.parent is None else TaskId(options.parent)
+        self._event = event_of(self._message())
+
+    def at(self, now: datetime) -> Moment:
+        """Work out the times of tasks sent now."""
+        due_at = _due(self.options, self._delay, now, self._zone)
+        expires_at = _expires(self.options, self._expires, now, self._zone)
+        event = {**self._event, "time": format_time(now)}
+        if due_at > now:
+            event["notbefore"] = format_time(due_at)
+        if expires_at is not None:
+            event["expirytime"] = format_time(expires_at)
+        state = TaskState.SCHEDULED if due_at > now else TaskState.QUEUED
+        return Moment(now, due_at, expires_at, event, state)
+
+    def record(self, data: JsonValue, ids: TaskIds, moment: Moment) -> Record:
+        """Make the row of one task; its body is encoded here."""
+        options = self.options
+        key = options.key
+        task_id = ids() if key is None else task_key("key", self._queue, self._name, key)
+        spec = TaskSpec(
+            id=task_id,
+            name=self._name,
+            queue=self._queue,
+            body=encode_event(moment.event, task_id, data),
+            created_at=moment.now,
+            priority=self._priority,
+            max_attempts=self._attempts,
+            expires_at=moment.expires_at,
+            tags=self._tags,
+            category=self._category,
+            tenant=options.tenant,
+            owner=options.owner,
+            label=options.label,
+            parent_id=self._parent,
+            key=key,
+            delete_on_complete=self._delete,
+        )
+        return Record(spec=spec, state=moment.state, due_at=moment.due_at)
+
+    def _message(self) -> Message:
+        """The message without id, data and times; only what differs from the defaults travels."""
+        options = self.options
+        timeout = options.timeout
+        extras = {
+            "taskcategory": self._category,
+            "taskowner": options.owner,
+            "tasklabel": options.label,
+            "taskdelete": True if self._delete else None,
+        }
+        return Message(
+            id="",
+            source=OWN_SOURCE,
+            type=self._name,
+            taskkey=_bounded("key", options.key),
+            taskpriority=None if self._priority == NORMAL else self._priority,
+            taskattempts=options.attempts,
+            tasktimeout=None if timeout is None else _seconds(parse_duration(timeout)),
+            partitionkey=_bounded("tenant", options.tenant),
+            tasktags=self._tags,
+            causationid=options.parent,
+            extensions={name: value for name, value in extras.items() if value is not None},
+        )
+
+
+def _queue_name(name: str) -> str:
+    if not 0 < len(name) <= _MAX_QUEUE_NAME or not name.replace("-", "_").isidentifier():
+        plain = name.replace("-", "").replace("_", "").replace(".", "")
+        if not (0 < len(name) <= _MAX_QUEUE_NAME and plain.isalnum() and plain.isascii()):
+            message = f"{name!r} is not a queue name; use letters, digits, - _ . (at most 80)"
+            raise ConfigurationError(message)
+    return name
+
+
+def _due(options: EnqueueOptions, own: timedelta | None, now: datetime, zone: tzinfo) -> datetime:
+    if options.delay is not None and options.schedule is not None:
+        message = "delay and schedule were both given; they say the same thing, give one"
+        raise ConfigurationError(message)
+    wanted = options.schedule if options.delay is None else _span(options.delay)
+    due = parse_when(own if wanted is None else wanted, now=now, zone=zone)
+    return now if due is None else due
+
+
+def _expires(
+    options: EnqueueOptions, own: timedelta | None, now: datetime, zone: tzinfo
+) -> datetime | None:
+    given = None if options.expires is None else _span(options.expires)
+    return parse_when(own if given is None else given, now=now, zone=zone)
+
+
+def _span(value: When) -> When:
+    """Read a bare number of a delay as seconds from now: as an epoch it would be long past."""
+    bare = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit())
+    return parse_duration(value) if bare and not isinstance(value, datetime) else value
+
+
+def _attempts(given: int | None, own: int | None) -> int | None:
+    if given is None:
+        return own
+    if isinstance(given, bool) or not 1 <= given <= _MOST_ATTEMPTS:
+        message = (
+            f"attempts={given!r}; give the number of tries, 1 (no retry) to {_MOST_ATTEMPTS:,}"
+        )
+        raise ConfigurationError(message)
+    return given
+
+
+def _seconds(duration: timedelta) -> int:
+    """Round up: the wire holds whole seconds, and a timeout is not to come early."""
+    return max(1, -(-duration // timedelta(seconds=1)))
+
+
+def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    for tag in tags:
+        if not tag or "," in tag or tag != tag.strip():
+            message = f"{tag!r} is not a tag; give text without commas or outer spaces"
+            raise ConfigurationError(message)
+    return tuple(dict.fromkeys(tags))
+
+
+def _bounded(name: str, text: str | None) -> str | None:
+    """Refuse here what the consumer's reader would refuse."""
+    if text is not None and not 0 < len(text) <= MAX_TEXT:
+        message = f"{name} has {len(text)} characters; give 1 to {MAX_TEXT}"
+        raise ConfigurationError(message)
+    return text
