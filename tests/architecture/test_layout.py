@@ -83,15 +83,19 @@ def test_every_adapter_is_described_and_names_its_entry() -> None:
     assert incomplete == [], "each needs a README.md and ADAPTER in its __init__.py"
 
 
-def test_adapters_use_the_same_file_names() -> None:
-    strangers = [
+def test_what_only_one_adapter_has_is_in_its_readme() -> None:
+    unexplained = [
         named(each)
         for folder in adapter_folders()
         for each in folder.iterdir()
         if each.name not in ADAPTER_FILES | {"__pycache__"}
+        and f"`{each.name}`" not in (folder / "README.md").read_text("utf-8")
     ]
 
-    assert strangers == [], f"an adapter's files are: {', '.join(sorted(ADAPTER_FILES))}"
+    assert unexplained == [], (
+        f"adapters share these names: {', '.join(sorted(ADAPTER_FILES))}; "
+        "any other file has its line in the adapter's README.md"
+    )
 
 
 def test_no_module_is_longer_than_a_talk_with_a_colleague() -> None:

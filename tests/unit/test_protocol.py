@@ -109,7 +109,7 @@ class OneTask(RuleBasedStateMachine):
         early_ack=st.booleans(),
         lost_fails=st.sampled_from([False, False, False, True]),
         later=st.sampled_from([timedelta(0), timedelta(0), LEASE]),
-        repeated=st.booleans(),
+        answer_lost=st.booleans(),
     )
     def a_worker_receives(
         self,
@@ -118,9 +118,9 @@ class OneTask(RuleBasedStateMachine):
         early_ack: bool,
         lost_fails: bool,
         later: timedelta,
-        repeated: bool,
+        answer_lost: bool,
     ) -> None:
-        self.claims += not repeated
+        self.claims += 1
         bid = replace(
             BID,
             spec=self.spec,
@@ -130,10 +130,11 @@ class OneTask(RuleBasedStateMachine):
             early_ack=early_ack,
             lost_fails=lost_fails,
         )
-        before = self.row
-        after, answer, attempt = protocol.claim(before, bid, self.now)
-        self._write(after, attempt)
-        self._check_claim(before, answer, bid)
+        answer = self._claim(bid)
+        if answer_lost:
+            first, answer = answer, self._claim(bid)
+            if first.answer is Answer.WON:
+                assert answer == replace(first, answer=Answer.MINE)
         self._settle_claim(answer, early_ack=early_ack)
 
     @rule(
@@ -259,19 +260,21 @@ class OneTask(RuleBasedStateMachine):
         ):
             self._ack()
 
-    def _check_claim(self, before: Task | None, answer: Claimed, bid: Claim) -> None:
-        after = self.row
-        assert after is not None
-        if answer.answer is Answer.WON:
-            assert after.token == (before.token if before else 0) + 1 == answer.token
-            assert before is None or before.due_at <= self.now or before.state not in OPEN
-            assert before is None or before.cancel_requested_at is None or before.final
-            if before is not None and (before.wake_at is not None or bid.early_ack):
-                assert (after.wake_at, after.wake_no) == (
-                    self.now + LEASE + GRACE,
-                    before.wake_no + 1,
-                )
-        assert not answer.armed or after.wake_at is not None
+    def _claim(self, bid: Claim) -> Claimed:
+        before = self.row
+        after, answer, attempt = protocol.claim(before, bid, self.now)
+        won = answer.answer is Answer.WON
+        self._write(after, attempt, won=won)
+        row = self.row
+        assert row is not None
+        assert not answer.armed or row.wake_at is not None
+        if won and before is not None:
+            assert before.state not in OPEN or before.due_at <= self.now
+            assert before.final or before.cancel_requested_at is None
+        if won and (bid.early_ack or (before is not None and before.wake_at is not None)):
+            wake_no = 0 if before is None else before.wake_no
+            assert (row.wake_at, row.wake_no) == (self.now + LEASE + GRACE, wake_no + 1)
+        return answer
 
     def _ack(self) -> None:
         """Let the message go, which only these rows allow (§2.3)."""
@@ -282,17 +285,23 @@ class OneTask(RuleBasedStateMachine):
 
     def _change(self, wanted: Change) -> bool:
         after, attempt = protocol.change(self.row, wanted, self.now)
-        self._write(after, attempt, wanted)
+        self._write(after, attempt, wanted=wanted)
         return after is not None
 
     def _write(
-        self, after: Task | None, attempt: Attempt | None, wanted: Change | None = None
+        self,
+        after: Task | None,
+        attempt: Attempt | None,
+        *,
+        wanted: Change | None = None,
+        won: bool = False,
     ) -> None:
         if after is None:
             assert attempt is None
             return
         before, self.row = self.row, after
-        self._check_step(before, after, wanted)
+        assert allowed(None if before is None else before.state, after.state)
+        assert after.token == (0 if before is None else before.token) + won
         if before is None:
             return
         if after.run > before.run:
@@ -303,29 +312,31 @@ class OneTask(RuleBasedStateMachine):
             stopped = after.state is not TaskState.RUNNING
             self.ended_by_themselves += stopped and attempt.outcome != "given_back"
         running = before.state is TaskState.RUNNING
-        over = after.state is not TaskState.RUNNING or after.token > before.token
+        over = won or after.state is not TaskState.RUNNING
         assert (attempt is not None) is (running and over)
+        _check_run(before, after, wanted)
+        _check_wake_up(before, after, wanted)
 
-    @staticmethod
-    def _check_step(before: Task | None, after: Task, wanted: Change | None) -> None:
-        assert allowed(None if before is None else before.state, after.state)
-        if before is None:
-            return
-        claimed = after.claim_id != before.claim_id
-        assert after.token == before.token + claimed
-        if before.final and after.state != before.state:
-            retried = wanted is not None and wanted.verb is Verb.RETRY
-            assert retried or (claimed and before.state is TaskState.FAILED)
-            assert before.state is not TaskState.SUCCEEDED
-            assert after.run == before.run + 1
-        else:
-            assert after.run == before.run
-        assert after.wake_no in (before.wake_no, before.wake_no + 1)
-        if after.wake_at is not None and after.wake_at != before.wake_at:
-            assert after.wake_no == before.wake_no + 1
-        if after.wake_at is None and before.wake_at is not None:
-            confirmed = wanted is not None and wanted.verb is Verb.CONFIRM
-            assert confirmed or after.state in FINAL | HELD
+
+def _check_run(before: Task, after: Task, wanted: Change | None) -> None:
+    """A final state is left only by an operator's retry or redrive, which is a new run."""
+    if before.final and after.state != before.state:
+        retried = wanted is not None and wanted.verb is Verb.RETRY
+        redriven = before.state is TaskState.FAILED and after.state is TaskState.RUNNING
+        assert retried or redriven
+        assert after.run == before.run + 1
+    else:
+        assert after.run == before.run
+
+
+def _check_wake_up(before: Task, after: Task, wanted: Change | None) -> None:
+    """It is set under a new number, and cleared by an end, a hold or a confirmation (§2.2)."""
+    assert after.wake_no in (before.wake_no, before.wake_no + 1)
+    if after.wake_at is not None and after.wake_at != before.wake_at:
+        assert after.wake_no == before.wake_no + 1
+    if after.wake_at is None and before.wake_at is not None:
+        confirmed = wanted is not None and wanted.verb is Verb.CONFIRM
+        assert confirmed or after.state in FINAL | HELD
 
 
 TestOneTask = OneTask.TestCase
