@@ -33,16 +33,10 @@ def oversize_message(message: Outgoing) -> LongshoreError | None:
     return None if size <= MAX_BODY else TooLargeError("the message", size, MAX_BODY, _SOURCE)
 
 
-def oversize_record(record: Record) -> LongshoreError | None:
-    """Answer the error for a row that is too long."""
+def oversize_record(record: Record, limit: int = MAX_ROW) -> LongshoreError | None:
+    """Answer the error for a row that is too long; one with a message is so above `MAX_BODY`."""
     size = len(record.spec.body)
-    return None if size <= MAX_ROW else TooLargeError("the task", size, MAX_ROW, _SOURCE)
-
-
-def oversize_enqueued(record: Record) -> LongshoreError | None:
-    """Answer the error for a task that is too long for its message."""
-    size = len(record.spec.body)
-    return None if size <= MAX_BODY else TooLargeError("the task", size, MAX_BODY, _SOURCE)
+    return None if size <= limit else TooLargeError("the task", size, limit, _SOURCE)
 
 
 def oversize_outcome(outcome: Outcome) -> LongshoreError | None:

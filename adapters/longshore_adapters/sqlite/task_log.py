@@ -77,7 +77,7 @@ class SqliteTaskLog:
         ]
         finished = iter(await self._file.write(partial(finishing.finish, outcomes=fitting)))
         return [
-            next(finished) if error is None else refused(outcome, error)
+            next(finished) if error is None else await refused(self._file, outcome, error)
             for outcome, error in zip(outcomes, errors, strict=True)
         ]
 
@@ -156,6 +156,14 @@ class SqliteTaskLog:
         ]
 
 
-def refused(outcome: Outcome, error: LongshoreError) -> Finished:
+async def refused(file: File, outcome: Outcome, error: LongshoreError) -> Finished:
     """Answer a finish that the log cannot hold: nothing changed."""
-    return Finished(task_id=outcome.task_id, accepted=False, settle=Settle.LEAVE, error=error)
+    [row] = await SqliteTaskLog(file).get([outcome.task_id])
+    return Finished(
+        task_id=outcome.task_id,
+        accepted=False,
+        settle=Settle.LEAVE,
+        state=None if row is None else row.state,
+        run=0 if row is None else row.run,
+        error=error,
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from longshore.cli.command import Command, option
+from longshore.cli.exit import InputError
 from longshore.cli.filters import Filter, filtered
 from longshore.cli.records import COLUMNS, row, summary
 
@@ -81,7 +82,11 @@ async def pages(
 ) -> AsyncIterator[Page]:
     """Read page after page, newest first."""
     while True:
-        page = await ports.task_log.find(query, limit=limit, cursor=cursor)
+        try:
+            page = await ports.task_log.find(query, limit=limit, cursor=cursor)
+        except ValueError as error:
+            message = f"{cursor!r} is no cursor of this log; leave --cursor out to begin anew"
+            raise InputError(message) from error
         yield page
         cursor = page.cursor
         if cursor is None:

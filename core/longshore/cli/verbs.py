@@ -1,0 +1,120 @@
+"""`longshore retry`, `cancel`, `pause`, `resume` and `delete`: one shape, five verbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from longshore.cli.changing import Wish, carry_out
+from longshore.cli.command import Command, Option, option
+from longshore.cli.filters import Filter, filtered
+from longshore.protocol import Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from longshore.cli.exit import ExitCode
+    from longshore.cli.invocation import Invocation
+
+_ID = "0193a7b2-5c1e-7d3f-8a4b-1f2e3d4c5b6a"
+
+
+def _command(
+    verb: Verb, done: str, *, by_default: str = "", help: str, examples: Sequence[str]  # noqa: A002 - as click's
+) -> click.Command:
+    """Make the command of a verb. `by_default` are the states a filter means that names none."""
+
+    @click.command(verb.value, cls=Command, help=help, examples=examples)
+    @click.argument("ids", metavar="[ID]...", nargs=-1)
+    @filtered
+    @option("--all", "everything", is_flag=True, help="Every task the verb fits.")
+    @option("--yes", "-y", is_flag=True, help="Do not ask.")
+    @click.pass_obj
+    def command(
+        invocation: Invocation,
+        *,
+        chosen: Filter,
+        force: bool = False,
+        **given: Any,  # noqa: ANN401 - the options that every verb has
+    ) -> ExitCode:
+        wish = Wish(
+            verb=verb, done=done, by_default=by_default, chosen=chosen, force=force, **given
+        )
+        return carry_out(invocation, wish)
+
+    return command
+
+
+retry = _command(
+    Verb.RETRY,
+    "retried",
+    by_default="failed",
+    help="""Queue failed tasks again, as a new run.
+
+    Attempts are counted from 0 again; those of earlier runs are kept. With a filter only failed
+    tasks are meant, unless --state says otherwise: cancelled and expired tasks can be retried
+    too, a succeeded one cannot.
+    """,
+    examples=(
+        f"retry {_ID}",
+        "retry --queue emails --error ConnectionError",
+        "retry --state cancelled --since 1d --yes",
+        "task:retry --id=…",
+        "jobs:retry --queue emails --yes",
+    ),
+)
+
+cancel = _command(
+    Verb.CANCEL,
+    "cancelled",
+    help="""Cancel tasks; a running one is asked to stop.
+
+    A waiting task is cancelled at once and never starts. A running one hears of it with the
+    next renewal of its lease: an async handler is interrupted, one on a thread has to look at
+    ctx.cancelled.
+    """,
+    examples=(f"cancel {_ID}", "cancel --queue reports --tag nightly", "cancel --all --yes"),
+)
+
+pause = _command(
+    Verb.PAUSE,
+    "paused",
+    help="""Keep waiting tasks from starting.
+
+    They stay in the log until resumed or cancelled. A running task cannot be paused.
+    """,
+    examples=(f"pause {_ID}", "pause --task send_newsletter --yes", "task:pause --id=…"),
+)
+
+resume = _command(
+    Verb.RESUME,
+    "resumed",
+    help="""Let paused tasks start.
+
+    Each is queued at once, or for the time it was scheduled at.
+    """,
+    examples=(f"resume {_ID}", "resume --all --yes", "task:resume --id=…"),
+)
+
+delete = _command(
+    Verb.DELETE,
+    "deleted",
+    by_default="final",
+    help="""Hide tasks from the log; one that waits is cancelled.
+
+    A hidden task is listed with --deleted, and its row goes when it may be pruned: a message of
+    it that is still on its way has to find it. With a filter only ended tasks are meant, unless
+    --state says otherwise. A running task needs --force: it fails as forced, its handler may run
+    on, and what the handler comes to is refused.
+    """,
+    examples=(
+        f"delete {_ID}",
+        f"delete {_ID} --force",
+        "delete --state queued --task send_newsletter",
+        "task:delete --id=…",
+    ),
+)
+delete.params.insert(
+    -4, Option(["--force"], is_flag=True, help="Running tasks too; they fail first.")
+)
