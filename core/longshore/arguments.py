@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from longshore.context import is_context
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
+_UNREADABLE = (NameError, AttributeError, TypeError, SyntaxError)
 _NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -70,7 +72,7 @@ class Arguments:
         try:
             checked = validate(ArgsKwargs(tuple(args), dict(kwargs)))
         except ValidationError as error:
-            raise ArgumentsError(self._task, _problems(error)) from error
+            raise ArgumentsError(self._task, _problems(error, self._names)) from error
         return cast("tuple[tuple[object, ...], dict[str, object]]", checked)
 
     def build(self) -> Callable[[object], object]:
@@ -80,7 +82,7 @@ class Arguments:
 
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", self._stand_in()))
-        except (PydanticUndefinedAnnotation, PydanticUserError, NameError) as error:
+        except (PydanticUndefinedAnnotation, PydanticUserError, *_UNREADABLE) as error:
             message = (
                 f"the annotations of task {self._task!r} cannot be used: {error}; "
                 "define the types at module level, not under TYPE_CHECKING"
@@ -96,17 +98,25 @@ class Arguments:
             return args, kwargs
 
         source = self._function.__init__ if inspect.isclass(self._function) else self._function
-        source = inspect.unwrap(source)
-        hints = dict(getattr(source, "__annotations__", {}))
-        if not hints and not inspect.isroutine(source):
-            hints = dict(getattr(type(source).__call__, "__annotations__", {}))
+        # From the signature, because not everything that has one has annotations of its own.
         stand_in.__annotations__ = {
-            name: hint for name, hint in hints.items() if name in self._signature.parameters
+            one.name: one.annotation
+            for one in self._signature.parameters.values()
+            if one.annotation is not inspect.Parameter.empty
         }
-        stand_in.__module__ = getattr(source, "__module__", __name__) or __name__
+        stand_in.__module__ = getattr(source_of(source), "__module__", None) or __name__
         stand_in.__name__ = stand_in.__qualname__ = self._task
         stand_in.__signature__ = self._signature  # type: ignore[attr-defined]  # pydantic reads it
         return stand_in
+
+
+def source_of(target: object) -> object:
+    """Find the function whose module knows the names in a callable's annotations."""
+    while isinstance(target, partial):
+        target = cast("partial[object]", target).func
+    target = inspect.unwrap(cast("Callable[..., object]", target))
+    called = inspect.isroutine(target) or inspect.isclass(target)
+    return target if called else type(target).__call__
 
 
 def _signature(
@@ -127,9 +137,16 @@ def _only(checked: Mapping[str, object], given: Mapping[str, object]) -> dict[st
     return {name: value for name, value in checked.items() if name in given}
 
 
-def _problems(error: Any) -> str:  # noqa: ANN401 - pydantic's error, imported late
-    lines = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    return "; ".join(lines[:10])
+def _problems(error: Any, names: Sequence[str]) -> str:  # noqa: ANN401 - pydantic's error, imported late
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{_place(one['loc'], names)}: {one['msg']}" for one in problems[:10])
+
+
+def _place(path: Sequence[int | str], names: Sequence[str]) -> str:
+    """Name where it is; a positional argument by its parameter."""
+    if not path:
+        return "arguments"
+    first, *rest = path
+    if isinstance(first, int) and first < len(names):
+        first = names[first]
+    return ".".join(str(part) for part in (first, *rest))

@@ -101,7 +101,8 @@ class Client:
     async def enqueue(self, drafts: Sequence[Draft]) -> list[Enqueued]:
         """Enqueue tasks, one round trip for the batch; all are checked before one is sent.
 
-        Raises `EnqueueError` where some could not be sent; those that were, run.
+        Raises `EnqueueError` where some could not be sent; those that were, run. Where none was
+        and one error says why, it raises that: `UnavailableError`, `TooLargeError`.
         """
         return await self.submit(self._preparer.records(drafts, self._ports.clock.now()))
 
@@ -116,9 +117,9 @@ class Client:
         direct = {i: one for i, one in enumerate(records) if self._is_direct(one)}
         logged = {i: one for i, one in enumerate(records) if i not in direct}
         await self._send_first(direct, answers, failed)
-        await self._record_first(logged, answers)
+        await self._record_first(logged, answers, failed)
         if failed:
-            raise EnqueueError(failed, [answers[i].id for i in sorted(answers)])
+            raise _failure(failed, answers)
         return [answers[i] for i in range(len(records))]
 
     async def get(self, task_id: TaskId) -> Task:
@@ -164,18 +165,28 @@ class Client:
         for i, record in records.items():
             by_queue[record.spec.queue].append(i)
         for queue, places in by_queue.items():
-            messages = [_outgoing(records[i]) for i in places]
-            sent = await self._send(queue, messages)
+            sent = await self._sent(queue, [_outgoing(records[i]) for i in places])
             for i, error in zip(places, sent, strict=True):
                 if error is None:
                     answers[i] = answer_of(records[i], None)
                 else:
                     failed[i] = error
         kept = [records[i] for i in records if i in answers]
+        if not kept:
+            return
         try:
             await self._ports.task_log.record(kept)
-        except UnavailableError as error:
+        except LongshoreError as error:
             _log.warning("%d sent tasks are not in the log yet: %s", len(kept), error)
+
+    async def _sent(
+        self, queue: str, messages: Sequence[Outgoing]
+    ) -> Sequence[LongshoreError | None]:
+        """Send to one queue; an error of the whole call is every message's own."""
+        try:
+            return await self._send(queue, messages)
+        except LongshoreError as error:
+            return [error] * len(messages)
 
     async def _send(self, queue: str, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Send; repeat once where nobody answered: an extra copy is one task by the log."""
@@ -184,19 +195,30 @@ class Client:
         except UnavailableError:
             return await self._ports.queue(queue).send(messages)
 
-    async def _record_first(self, records: dict[int, Record], answers: dict[int, Enqueued]) -> None:
+    async def _record_first(
+        self,
+        records: dict[int, Record],
+        answers: dict[int, Enqueued],
+        failed: dict[int, LongshoreError],
+    ) -> None:
         """Protocol.md §4.2 and §4.3: the row decides; the message follows, or waits."""
+        if not records:
+            return
         armed = {i: self._armed(record) for i, record in records.items()}
-        recorded = await self._ports.task_log.record(list(armed.values()))
+        try:
+            recorded = await self._ports.task_log.record(list(armed.values()))
+        except LongshoreError as error:
+            failed.update(dict.fromkeys(records, error))
+            return
         fresh: list[Record] = []
         for (i, record), got in zip(armed.items(), recorded, strict=True):
+            if got.error is not None:
+                failed[i] = got.error
+                continue
             answers[i] = answer_of(records[i], got)
             if got.inserted and record.state is TaskState.CREATED:
                 fresh.append(record)
-        try:
-            await self._send_outbox(fresh)
-        except UnavailableError as error:
-            _log.warning("%d tasks wait for the scheduler to send them: %s", len(fresh), error)
+        await self._send_outbox(fresh)
 
     def _armed(self, record: Record) -> Record:
         if record.state is TaskState.SCHEDULED:
@@ -205,24 +227,17 @@ class Client:
         return replace(record, state=TaskState.CREATED, armed=True, wake_at=wake_at)
 
     async def _send_outbox(self, records: Sequence[Record]) -> None:
+        """Send what the rows already promise; whatever fails here, the scheduler makes good."""
         by_queue: defaultdict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_queue[record.spec.queue].append(record)
-        confirms: list[Change] = []
         for queue, group in by_queue.items():
-            sent = await self._send(queue, [_outgoing(record) for record in group])
-            confirms += [
-                Change(
-                    task_id=record.spec.id,
-                    verb=Verb.CONFIRM,
-                    state=TaskState.CREATED,
-                    token=0,
-                    wake_no=1,
-                )
-                for record, error in zip(group, sent, strict=True)
-                if error is None
-            ]
-        await self._ports.task_log.transition(confirms)
+            try:
+                sent = await self._send(queue, [_outgoing(record) for record in group])
+                done = [one for one, error in zip(group, sent, strict=True) if error is None]
+                await self._ports.task_log.transition([_confirm(one) for one in done])
+            except LongshoreError as error:
+                _log.warning("%d tasks wait for the scheduler to send them: %s", len(group), error)
 
     def _refuse_large(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -242,6 +257,22 @@ def answer_of(record: Record, recorded: Recorded | None) -> Enqueued:
         queue=spec.queue,
         state=record.state if recorded is None else recorded.state,
         inserted=recorded is None or recorded.inserted,
+    )
+
+
+def _failure(
+    failed: dict[int, LongshoreError], answers: dict[int, Enqueued]
+) -> LongshoreError:
+    first, *others = failed.values()
+    if not answers and all(other is first for other in others):
+        return first
+    return EnqueueError(failed, [answers[i].id for i in sorted(answers)])
+
+
+def _confirm(record: Record) -> Change:
+    task_id = record.spec.id
+    return Change(
+        task_id=task_id, verb=Verb.CONFIRM, state=TaskState.CREATED, token=0, wake_no=1
     )
 
 

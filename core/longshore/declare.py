@@ -10,6 +10,7 @@ from longshore.definition import Executor, Hook, TaskOptions, define
 from longshore.draft import Draft, EnqueueOptions
 from longshore.errors import TaskDefinitionError
 from longshore.handle import Handle
+from longshore.plan import queue_name, tag_list
 from longshore.priority import parse_priority
 from longshore.retry import Retry
 from longshore.when import parse_duration
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from longshore.definition import TaskDefinition
     from longshore.session import Session
     from longshore.when import Duration, When
+
+_SAID = (
+    *("queue", "priority", "delay", "timeout", "expires", "tags", "category"),
+    *("delete_on_complete", "title"),
+)
+"""The options a class may set as attributes, beside `attempts` and `retry_after`."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,12 +71,12 @@ class TaskFunction(Generic[P, R, C]):
         return self.definition.name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
-        """Call the function itself, here and now; nothing is queued.
+        """Call the function itself, here and now; nothing is queued. A class answers an instance.
 
         A function that takes a context gets one that leads nowhere.
         """
         definition = self.definition
-        if not definition.takes_context:
+        if definition.is_class or not definition.takes_context:
             return cast("C", definition.function(*args, **kwargs))
         return cast("C", definition.bind(_detached(definition.name), args, kwargs).run())
 
@@ -92,25 +99,31 @@ class TaskFunction(Generic[P, R, C]):
         parent: str | None = None,
         delete_on_complete: bool | None = None,
     ) -> TaskFunction[P, R, C]:
-        """Answer this task with options for its next enqueues (see `EnqueueOptions`)."""
-        options = EnqueueOptions(
-            queue=queue,
-            delay=delay,
-            schedule=schedule,
-            priority=priority,
-            key=key,
-            attempts=attempts,
-            timeout=timeout,
-            expires=expires,
-            tags=tuple(tags),
-            category=category,
-            tenant=tenant,
-            owner=owner,
-            label=label,
-            parent=parent,
-            delete_on_complete=delete_on_complete,
-        )
-        return TaskFunction(self.definition, self._session, options)
+        """Answer this task with options for its next enqueues (see `EnqueueOptions`).
+
+        What was said before by another `using` stays, unless it is said anew.
+        """
+        said = {
+            "queue": queue,
+            "delay": delay,
+            "schedule": schedule,
+            "priority": priority,
+            "key": key,
+            "attempts": attempts,
+            "timeout": timeout,
+            "expires": expires,
+            "tags": tag_list(tags) or None,
+            "category": category,
+            "tenant": tenant,
+            "owner": owner,
+            "label": label,
+            "parent": parent,
+            "delete_on_complete": delete_on_complete,
+        }
+        given: dict[str, Any] = {name: one for name, one in said.items() if one is not None}
+        if "delay" in given or "schedule" in given:  # two words for one thing: the last counts
+            given = {"delay": delay, "schedule": schedule} | given
+        return TaskFunction(self.definition, self._session, replace(self._options, **given))
 
     def message(self, *args: P.args, **kwargs: P.kwargs) -> Draft:
         """Check the arguments and answer a draft, for `enqueue_many`. `ArgumentsError`."""
@@ -172,13 +185,13 @@ def options_of(  # noqa: PLR0913 - one keyword for each option
         message = f"on_lost={on_lost!r}; give 'rescue' (run again) or 'fail'"
         raise TaskDefinitionError(message)
     return TaskOptions(
-        queue=queue,
+        queue=None if queue is None else queue_name(queue),
         priority=None if priority is None else parse_priority(priority),
         delay=_span(delay),
-        retry=Retry(attempts=retry) if isinstance(retry, int) else retry,
-        timeout=_span(timeout),
-        expires=_span(expires),
-        tags=tuple(tags),
+        retry=retry if retry is None or isinstance(retry, Retry) else Retry(attempts=retry),
+        timeout=_limit("timeout", timeout),
+        expires=_limit("expires", expires),
+        tags=tag_list(tags),
         category=category,
         lost_fails=on_lost == "fail",
         delete_on_complete=delete_on_complete,
@@ -190,20 +203,16 @@ def options_of(  # noqa: PLR0913 - one keyword for each option
 
 def _of_class(cls: type[Any], options: TaskOptions) -> TaskOptions:
     """Fill in what the class says of itself and the decorator did not."""
-    said = {
-        name: getattr(cls, name)
-        for name in ("queue", "priority", "delay", "timeout", "expires", "tags", "category")
-        if _is_plain(cls, name)
-    }
+    said: dict[str, Any] = {name: getattr(cls, name) for name in _SAID if _is_plain(cls, name)}
     if _is_plain(cls, "attempts") or _is_plain(cls, "retry_after"):
         said["retry"] = _retry_of(cls)
     own = options_of(**said)
-    given = {
-        name: value
-        for name in ("queue", "priority", "delay", "retry", "timeout", "expires", "category")
-        if (value := getattr(options, name)) is not None
+    changed = {
+        name: getattr(own, name)
+        for name in (*_SAID, "retry")
+        if getattr(options, name) is None or getattr(options, name) is False
     }
-    return replace(options, **{**_changed(own), **given}, tags=(*own.tags, *options.tags))
+    return replace(options, **{**changed, "tags": tag_list((*own.tags, *options.tags))})
 
 
 def _retry_of(cls: type[Any]) -> Retry:
@@ -214,18 +223,22 @@ def _retry_of(cls: type[Any]) -> Retry:
 
 
 def _is_plain(cls: type[Any], name: str) -> bool:
-    """Whether the class sets an attribute of that name: not a method, not a property."""
+    """Whether the class sets an option of that name: no method, property or parameter is one."""
     value: object = inspect.getattr_static(cls, name, None)
-    return value is not None and not callable(value) and not hasattr(value, "__get__")
-
-
-def _changed(options: TaskOptions) -> dict[str, Any]:
-    names = ("queue", "priority", "delay", "retry", "timeout", "expires", "category")
-    return {name: getattr(options, name) for name in names}
+    is_option = value is not None and not callable(value) and not hasattr(value, "__get__")
+    return is_option and name not in inspect.signature(cls).parameters
 
 
 def _span(value: Duration | None) -> timedelta | None:
     return None if value is None else parse_duration(value)
+
+
+def _limit(name: str, value: Duration | None) -> timedelta | None:
+    limit = _span(value)
+    if limit is not None and not limit:
+        message = f"{name}={value!r} leaves no time at all; give a longer one, or none"
+        raise TaskDefinitionError(message)
+    return limit
 
 
 def _detached(name: str) -> Context:

@@ -6,9 +6,9 @@ import inspect
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args, get_type_hints
 
-from longshore.arguments import Arguments
+from longshore.arguments import Arguments, source_of
 from longshore.context import is_context
 from longshore.errors import TaskDefinitionError, UnknownTaskError
 from longshore.message import NAME_PATTERN
@@ -62,16 +62,21 @@ class TaskDefinition:
     takes_context: bool
     options: TaskOptions
     is_class: bool = False
+    is_async: bool = False
 
     @property
     def returns(self) -> object:
-        """The annotation of the result; None where there is none."""
+        """The annotation of the result; None where there is none, or none that can be read."""
         target = _run_method(self.function) if self.is_class else self.function
-        try:
-            annotation: object = inspect.signature(target, eval_str=True).return_annotation
-        except (NameError, TypeError, ValueError):
+        annotation: object = inspect.signature(target).return_annotation
+        if annotation is inspect.Signature.empty:
             return None
-        return None if annotation is inspect.Signature.empty else annotation
+        # Alone: what the parameters are called may be known to type checkers only.
+        names: dict[str, Any] = getattr(source_of(target), "__globals__", {})
+        try:
+            return get_type_hints(_Annotated({"return": annotation}), names)["return"]
+        except Exception:  # noqa: BLE001 - evaluating an annotation runs the author's code
+            return None
 
     def bind(self, ctx: object, args: Sequence[object], kwargs: dict[str, object]) -> Call:
         """Bind the arguments, ready to be called once."""
@@ -129,20 +134,24 @@ def define(
     target = _run_method(function) if is_class else function
     given = name or str(getattr(function, "__name__", type(function).__name__))
     if NAME_PATTERN.fullmatch(given) is None:
-        message = f"{given!r} is not a task name; use letters, digits and _.:/- (at most 200)"
+        message = f"{given!r} is not a task name; use letters, digits and _.:@/- (at most 200)"
         raise TaskDefinitionError(message)
-    asynchronous = inspect.iscoroutinefunction(target) or _calls_async(target)
-    if asynchronous and executor == "thread":
-        message = f"task {given!r} is async and runs on the loop; drop executor='thread'"
+    is_async = _is(inspect.iscoroutinefunction, target)
+    if _is(inspect.isgeneratorfunction, target) or _is(inspect.isasyncgenfunction, target):
+        message = f"task {given!r} is a generator, and nobody would iterate it; return a value"
         raise TaskDefinitionError(message)
+    options = options or TaskOptions()
+    if not is_async:
+        _refuse_async_hooks(given, function, options)
     return TaskDefinition(
         name=given,
         function=function,
         arguments=Arguments(given, function, skip_context=not is_class),
-        executor=executor or ("loop" if asynchronous else "thread"),
-        takes_context=_takes_context(target, skip_self=is_class),
-        options=options or TaskOptions(),
+        executor=_executor(given, executor, is_async=is_async),
+        takes_context=_takes_context(given, function, is_class=is_class),
+        options=options,
         is_class=is_class,
+        is_async=is_async,
     )
 
 
@@ -157,7 +166,7 @@ class TaskRegistry:
     def add(self, definition: TaskDefinition) -> None:
         """Register; the same name for another function is refused."""
         known = self._by_name.get(definition.name)
-        if known is not None and known.function is not definition.function:
+        if known is not None and known.function != definition.function:
             where = getattr(known.function, "__module__", "?")
             message = (
                 f"a task named {definition.name!r} is already registered (from {where}); "
@@ -209,28 +218,30 @@ def walk(found: object, path: str) -> Callable[..., object]:
     for part in owner.split("."):
         found = cast("object", getattr(found, part))
     if at:
-        found = _Instantiating(cast("type[Any]", found), method)
+        found = _instantiating(cast("type[Any]", found), method)
     if not callable(found):
         message = f"{path!r} is not callable"
-        raise AttributeError(message)  # noqa: TRY004 - a path that leads nowhere, like its parts
+        raise AttributeError(message)
     return cast("Callable[..., object]", found)
 
 
-class _Instantiating:
-    """A method of a class, called on a new instance each time."""
+def _instantiating(cls: type[Any], method: str) -> Callable[..., object]:
+    """Make a function that calls a method on a new instance each time."""
+    signature = inspect.signature(getattr(cls, method))
+    parameters = list(signature.parameters.values())[_own_parameters(cls, method) :]
 
-    def __init__(self, cls: type[Any], method: str) -> None:
-        self._cls = cls
-        self._method = method
-        unbound = cast("Callable[..., object]", getattr(cls, method))
-        signature = inspect.signature(unbound)
-        parameters = list(signature.parameters.values())[1:]
-        self.__signature__ = signature.replace(parameters=parameters)
-        self.__module__ = cls.__module__
-        self.__name__ = f"{cls.__name__}@{method}"
+    def call(*args: object, **kwargs: object) -> object:
+        return getattr(cls(), method)(*args, **kwargs)
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
-        return getattr(self._cls(), self._method)(*args, **kwargs)
+    async def acall(*args: object, **kwargs: object) -> object:
+        return await getattr(cls(), method)(*args, **kwargs)
+
+    made = acall if inspect.iscoroutinefunction(getattr(cls, method)) else call
+    made.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # what inspect reads
+    made.__module__ = cls.__module__
+    made.__name__ = f"{cls.__name__}@{method}"
+    made.__qualname__ = f"{cls.__qualname__}@{method}"
+    return made
 
 
 def _bind_class(
@@ -260,11 +271,54 @@ def _run_method(cls: object) -> Callable[..., object]:
     return cast("Callable[..., object]", getattr(cls, _run_name(cls)))
 
 
-def _calls_async(target: object) -> bool:
-    call = getattr(type(target), "__call__", None)  # noqa: B004 - looked at, not tested
-    return inspect.iscoroutinefunction(call)
+def _executor(task: str, wanted: str | None, *, is_async: bool) -> Executor:
+    """Choose where it runs; refuse a choice that would block the loop, or that nobody knows."""
+    if wanted not in {None, *get_args(Executor)}:
+        message = f"task {task!r} has executor={wanted!r}; give 'thread', 'process', or none"
+        raise TaskDefinitionError(message)
+    if is_async and wanted == "thread":
+        message = f"task {task!r} is async and runs on the loop; drop executor='thread'"
+        raise TaskDefinitionError(message)
+    if not is_async and wanted == "loop":
+        message = f"task {task!r} is not async and would block the loop; drop executor='loop'"
+        raise TaskDefinitionError(message)
+    return cast("Executor", wanted or ("loop" if is_async else "thread"))
 
 
-def _takes_context(target: Callable[..., object], *, skip_self: bool) -> bool:
-    parameters = list(inspect.signature(target).parameters.values())[int(skip_self) :]
+def _refuse_async_hooks(task: str, function: object, options: TaskOptions) -> None:
+    own = (getattr(function, name, None) for name in ("on_success", "on_failure"))
+    hooks = (options.on_success, options.on_failure, *(own if inspect.isclass(function) else ()))
+    if any(hook is not None and _is(inspect.iscoroutinefunction, hook) for hook in hooks):
+        message = f"task {task!r} is not async and cannot await its hook; make the hook a def"
+        raise TaskDefinitionError(message)
+
+
+def _is(kind: Callable[[Any], bool], target: object) -> bool:
+    """Whether a callable, or the `__call__` of an object, is a function of a kind."""
+    return kind(target) or kind(getattr(type(target), "__call__", None))  # noqa: B004 - looked at, not tested
+
+
+def _takes_context(task: str, function: object, *, is_class: bool) -> bool:
+    """Whether the first parameter asks for the context; refuse one that asks too late."""
+    name = _run_name(function) if is_class else ""
+    target = cast("Callable[..., object]", getattr(function, name) if is_class else function)
+    parameters = list(inspect.signature(target).parameters.values())
+    if is_class:
+        parameters = parameters[_own_parameters(cast("type[Any]", function), name) :]
+    annotated = [one for one in parameters[1:] if one.annotation is not inspect.Parameter.empty]
+    if any(map(is_context, annotated)):
+        message = f"task {task!r} takes its Context too late; make it the first parameter"
+        raise TaskDefinitionError(message)
     return bool(parameters) and is_context(parameters[0])
+
+
+def _own_parameters(cls: type[Any], method: str) -> int:
+    """How many parameters the instance takes up: `self`, unless the method has none."""
+    return int(not isinstance(inspect.getattr_static(cls, method), (staticmethod, classmethod)))
+
+
+class _Annotated:
+    """Something with annotations, for `get_type_hints`."""
+
+    def __init__(self, annotations: dict[str, object]) -> None:
+        self.__annotations__ = annotations

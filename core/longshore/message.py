@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OWN_SOURCE: Final = "urn:longshore"
 """The source of messages made by Longshore itself: their `id` is the task key."""
 
-NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,200}")
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:@/-]{1,200}")
 MAX_TEXT: Final = 128
 _BOTH: Final = frozenset({"args", "kwargs"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from longshore.errors import TaskNotFoundError, TransitionError
+from longshore.errors import LongshoreError, TaskNotFoundError, TransitionError
 from longshore.protocol import VERBS, Change, Verb
 from longshore.publish import Publisher
 from longshore.queue import SupportsPurge
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from longshore.ports import Ports
     from longshore.protocol import Changed
     from longshore.task import Task
+
+_log = logging.getLogger("longshore.operator")
 
 BATCH = 500
 _PUBLISHING = frozenset({Verb.RETRY, Verb.RESUME, Verb.UNBLOCK})
@@ -92,10 +95,16 @@ class Operator:
         return cancelled
 
     async def _publish(self, tasks: Sequence[Task | None]) -> None:
-        """Send what may start now; what is due later has its wake-up in the row."""
+        """Send what may start now; what is due later has its wake-up in the row.
+
+        What cannot be sent has one too: the verb is done, and the scheduler sends it.
+        """
         now = self._ports.clock.now()
         due = [task for task in tasks if task is not None and task.due_at <= now]
-        await self._publisher.publish(due)
+        try:
+            await self._publisher.publish(due)
+        except LongshoreError as error:
+            _log.warning("%d tasks wait for the scheduler to send them: %s", len(due), error)
 
     async def _pages(self, query: TaskQuery) -> AsyncIterator[tuple[Task, ...]]:
         cursor: str | None = None

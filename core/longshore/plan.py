@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from longshore.message import MAX_TEXT, OWN_SOURCE, Message
 from longshore.priority import NORMAL, parse_priority
 from longshore.protocol import Record
 from longshore.task import TaskSpec, TaskState
-from longshore.when import parse_duration, parse_when
+from longshore.when import format_duration, parse_duration, parse_when
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import tzinfo
 
     from longshore.definition import TaskDefinition
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from longshore.policy import Policy
     from longshore.when import When
 
-_MAX_QUEUE_NAME = 80
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_BARE_NUMBER = re.compile(r"\s*+[0-9]++(?:\.[0-9]++)?+\s*+")
 _MOST_ATTEMPTS = 1_000_000
+_LONGEST_TIMEOUT = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Plan:
         self.options = options
         self._zone = zone
         self._name = definition.name
-        self._queue = _queue_name(options.queue or own.queue or policy.route(definition.name))
+        self._queue = queue_name(options.queue or own.queue or policy.route(definition.name))
         queue = policy.of(self._queue)
         given = options.priority if options.priority is not None else own.priority
         self._priority = queue.priority if given is None else parse_priority(given)
@@ -65,7 +69,7 @@ class Plan:
         self._expires = own.expires or queue.expires
         retry = own.retry or queue.retry
         self._attempts = _attempts(options.attempts, retry.attempts)
-        self._tags = _tags((*queue.tags, *own.tags, *options.tags))
+        self._tags = tag_list((*queue.tags, *own.tags, *tag_list(options.tags)))
         self._category = options.category or own.category
         self._delete = (
             options.delete_on_complete
@@ -137,12 +141,11 @@ class Plan:
         )
 
 
-def _queue_name(name: str) -> str:
-    if not 0 < len(name) <= _MAX_QUEUE_NAME or not name.replace("-", "_").isidentifier():
-        plain = name.replace("-", "").replace("_", "").replace(".", "")
-        if not (0 < len(name) <= _MAX_QUEUE_NAME and plain.isalnum() and plain.isascii()):
-            message = f"{name!r} is not a queue name; use letters, digits, - _ . (at most 80)"
-            raise ConfigurationError(message)
+def queue_name(name: str) -> str:
+    """Check a queue's name; `ConfigurationError` for one that not every broker would take."""
+    if _QUEUE_NAME.fullmatch(name) is None:
+        message = f"{name!r} is not a queue name; use letters, digits, - _ . (at most 80)"
+        raise ConfigurationError(message)
     return name
 
 
@@ -164,14 +167,15 @@ def _expires(
 
 def _span(value: When) -> When:
     """Read a bare number of a delay as seconds from now: as an epoch it would be long past."""
-    bare = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit())
-    return parse_duration(value) if bare and not isinstance(value, datetime) else value
+    if isinstance(value, str):
+        return parse_duration(value) if _BARE_NUMBER.fullmatch(value) else value
+    return parse_duration(value) if isinstance(value, int | float) else value
 
 
 def _attempts(given: int | None, own: int | None) -> int | None:
     if given is None:
         return own
-    if isinstance(given, bool) or not 1 <= given <= _MOST_ATTEMPTS:
+    if type(given) is not int or not 1 <= given <= _MOST_ATTEMPTS:
         message = (
             f"attempts={given!r}; give the number of tries, 1 (no retry) to {_MOST_ATTEMPTS:,}"
         )
@@ -181,10 +185,17 @@ def _attempts(given: int | None, own: int | None) -> int | None:
 
 def _seconds(duration: timedelta) -> int:
     """Round up: the wire holds whole seconds, and a timeout is not to come early."""
-    return max(1, -(-duration // timedelta(seconds=1)))
+    if not timedelta(0) < duration <= _LONGEST_TIMEOUT:
+        message = f"timeout of {format_duration(duration)}; give more than none, at most 365 days"
+        raise ConfigurationError(message)
+    return -(-duration // timedelta(seconds=1))
 
 
-def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+def tag_list(tags: Sequence[str]) -> tuple[str, ...]:
+    """Check tags, each once; `ConfigurationError` for what would not survive the wire."""
+    if isinstance(tags, str):
+        message = f"tags={tags!r} is one text; give a list: [{tags!r}]"
+        raise ConfigurationError(message)
     for tag in tags:
         if not tag or "," in tag or tag != tag.strip():
             message = f"{tag!r} is not a tag; give text without commas or outer spaces"

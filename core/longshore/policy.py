@@ -50,10 +50,15 @@ class Policy:
         return self.queues.get(queue, self.default)
 
     def route(self, task: str) -> str:
-        """The queue of a task: by its exact name, else by the longest pattern that fits."""
+        """The queue of a task: by its exact name, else by the longest pattern that fits.
+
+        Of patterns equally long the first in alphabetical order decides.
+        """
         if not self.routes:
             return self.queue
         if task in self.routes:
             return self.routes[task]
         fitting = [pattern for pattern in self.routes if fnmatchcase(task, pattern)]
-        return self.routes[max(fitting, key=len)] if fitting else self.queue
+        if not fitting:
+            return self.queue
+        return self.routes[min(fitting, key=lambda pattern: (-len(pattern), pattern))]

@@ -63,16 +63,17 @@ class Publisher:
         for row in rows:
             if row.body is not None:
                 by_queue[row.spec.queue].append(row)
-        sent: list[Task] = []
+        total = 0
         for name, group in by_queue.items():
             answers = await self._ports.queue(name).send([message_of(row) for row in group])
+            sent = [row for row, error in zip(group, answers, strict=True) if error is None]
             for row, error in zip(group, answers, strict=True):
-                if error is None:
-                    sent.append(row)
-                else:
+                if error is not None:
                     _log.error("task %s cannot be published: %s", row.id, error)
-        await self._change(sent, Verb.CONFIRM)
-        return len(sent)
+            # Before the next queue is tried: if that fails, these are not sent a second time.
+            await self._change(sent, Verb.CONFIRM)
+            total += len(sent)
+        return total
 
     async def _change(self, rows: Sequence[Task], verb: Verb) -> None:
         if rows:

@@ -30,7 +30,7 @@ data = st.none() | st.lists(json_values) | st.dictionaries(st.text(), json_value
 short = st.text(min_size=1, max_size=MAX_TEXT)
 text = st.none() | st.text()
 moments = st.none() | st.datetimes(timezones=st.just(UTC))
-task_names = st.text(string.ascii_letters + string.digits + "_.:/-", min_size=1, max_size=200)
+task_names = st.text(string.ascii_letters + string.digits + "_.:@/-", min_size=1, max_size=200)
 tags = st.text().map(lambda one: one.replace(",", "").strip()).filter(bool)
 own_attributes = st.from_regex(r"x[a-z0-9]{0,19}", fullmatch=True)
 messages: st.SearchStrategy[Message] = st.builds(

@@ -5,14 +5,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial, wraps
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from longshore import Context, Longshore, Report, Retry
+from longshore import Context, EnqueueOptions, Longshore, Report, Retry
 from longshore.clock import ManualClock
 from longshore.definition import TaskDefinition, TaskOptions, TaskRegistry, define, walk
-from longshore.errors import ConfigurationError, TaskDefinitionError, UnknownTaskError
+from longshore.errors import (
+    ConfigurationError,
+    ScheduleError,
+    TaskDefinitionError,
+    UnknownTaskError,
+)
 from longshore.identity import TaskIds
 
 HERE = __name__
@@ -275,5 +281,283 @@ def test_class_at_method_is_called_on_a_new_instance() -> None:
             self.seen.append(number)
             return self.seen
 
-    definition = define(walk(Remembers, "__class__.__call__"), name="x") if False else None  # noqa: RUF100
-    assert definition is None
+    definition = define(walk(SimpleNamespace(Remembers=Remembers), "Remembers@look"), name="look")
+
+    assert [run(definition, 1), run(definition, 2)] == [[1], [2]]
+
+
+# ----------------------------------------------------------------------------- names and imports
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    registry = TaskRegistry()
+    registry.add(define(add))
+
+    with pytest.raises(TaskDefinitionError, match="already registered"):
+        registry.add(define(aadd, name="add"))
+
+
+def test_the_same_handler_may_be_registered_again() -> None:
+    service = Service()
+    registry = TaskRegistry()
+
+    registry.add(define(service.scale))
+    registry.add(define(service.scale))
+
+    assert [one.name for one in registry] == ["scale"]
+
+
+def test_an_unknown_name_lists_what_is_registered() -> None:
+    registry = TaskRegistry()
+    registry.add(define(add))
+
+    with pytest.raises(UnknownTaskError, match="registered: add"):
+        registry.get("sub")
+
+
+def test_definitions_are_listed_by_name() -> None:
+    registry = TaskRegistry()
+    for function in (with_context, aadd, add):
+        registry.add(define(function))
+
+    assert [one.name for one in registry] == ["aadd", "add", "with_context"]
+    assert "add" in registry
+    assert "sub" not in registry
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("add", 7),
+        ("aadd", 7),
+        ("Service.double", 12),
+        ("Service@scale", 6),
+        ("Service@ascale", 6),
+        ("Calls", "called 6"),
+    ],
+)
+def test_a_function_of_an_allowed_module_needs_no_registration(path: str, answer: object) -> None:
+    registry = TaskRegistry(imports=[HERE])
+
+    definition = registry.get(f"{HERE}:{path}")
+
+    assert definition.name == f"{HERE}:{path}"
+    assert run(definition, 6) == answer
+
+
+@pytest.mark.parametrize(
+    "name", ["os:getcwd", f"{HERE}x:add", f"{HERE}.inner:add", HERE, f":{HERE}"]
+)
+def test_nothing_is_imported_from_a_module_that_is_not_allowed(name: str) -> None:
+    registry = TaskRegistry(imports=[HERE])
+
+    with pytest.raises(UnknownTaskError):
+        registry.get(name)
+
+
+@pytest.mark.parametrize(
+    "path", ["missing", "Service.missing", "Service@missing", "HERE", "", "add@x"]
+)
+def test_a_path_that_leads_nowhere_says_so(path: str) -> None:
+    registry = TaskRegistry(imports=[HERE])
+
+    with pytest.raises(TaskDefinitionError, match="cannot be resolved"):
+        registry.get(f"{HERE}:{path}")
+
+
+# --------------------------------------------------------------------------------------- results
+
+
+def returns_report(ctx: Context) -> Report:
+    return Report.info(ctx.task_name)
+
+
+def returns_nothing_known():  # type: ignore[no-untyped-def]  # noqa: ANN201 - that is what is tested
+    return None
+
+
+@pytest.mark.parametrize(
+    ("function", "returns"),
+    [
+        (add, int),
+        (aadd, int),
+        (Counter, list[int]),
+        (RunsInContext, str),
+        (returns_report, Report),
+        (returns_nothing_known, None),
+        (Service().scale, int),
+        (Multiplier(2), int),
+    ],
+)
+def test_the_result_is_of_the_annotated_kind(
+    function: Callable[..., object], returns: object
+) -> None:
+    assert define(function).returns == returns
+
+
+def test_a_parameter_whose_type_is_unknown_here_does_not_hide_the_kind_of_result() -> None:
+    def odd(ctx: Missing) -> int:  # type: ignore[name-defined]  # noqa: F821 - as if under TYPE_CHECKING
+        raise AssertionError(ctx)  # pyright: ignore[reportUnknownArgumentType] - of no known type
+
+    assert define(odd).returns is int
+
+
+# --------------------------------------------------------------------------------------- options
+
+
+@pytest.fixture
+def app() -> Longshore:
+    return Longshore(url="memory://")
+
+
+def test_a_class_says_how_its_tasks_are_to_be_run(app: Longshore) -> None:
+    @app.task
+    class Send:
+        queue = "mail"
+        priority = "high"
+        delay = "30 seconds"
+        attempts = 5
+        retry_after = ["1s", "1m"]
+        timeout = 90
+        expires = "1 day"
+        tags = ("a", "b")
+        category = "export"
+        delete_on_complete = True
+
+        def run(self) -> None: ...
+
+    options = Send.definition.options
+
+    assert options.queue == "mail"
+    assert options.priority == 10
+    assert options.delay == timedelta(seconds=30)
+    assert options.retry is not None
+    assert options.retry.attempts == 5
+    assert [options.retry.delay(n) for n in (1, 2, 3)] == [
+        timedelta(seconds=1),
+        timedelta(minutes=1),
+        timedelta(minutes=1),
+    ]
+    assert options.timeout == timedelta(seconds=90)
+    assert options.expires == timedelta(days=1)
+    assert options.tags == ("a", "b")
+    assert options.category == "export"
+    assert options.delete_on_complete
+
+
+def test_what_the_decorator_says_wins_over_the_class(app: Longshore) -> None:
+    @app.task(queue="urgent", priority=0, retry=1, tags=["b", "c"])
+    class Send:
+        queue = "mail"
+        priority = 50
+        attempts = 5
+        tags = ("a", "b")
+
+        def run(self) -> None: ...
+
+    options = Send.definition.options
+
+    assert (options.queue, options.priority) == ("urgent", 0)
+    assert options.retry == Retry(attempts=1)
+    assert set(options.tags) == {"a", "b", "c"}
+
+
+def test_a_parameter_is_no_option_though_it_is_named_like_one(app: Longshore) -> None:
+    @app.task
+    @dataclass
+    class Send:
+        queue: str = "letters"
+        priority: int = 77
+
+        def run(self) -> None: ...
+
+    assert Send.definition.options.queue is None
+    assert Send.definition.options.priority is None
+
+
+def test_a_method_or_property_is_no_option_though_it_is_named_like_one(app: Longshore) -> None:
+    @app.task
+    class Send:
+        def queue(self) -> str:
+            return "q"
+
+        @property
+        def priority(self) -> int:
+            return 1
+
+        def run(self) -> None: ...
+
+    assert Send.definition.options.queue is None
+    assert Send.definition.options.priority is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"priority": 101},
+        {"priority": "huge"},
+        {"delay": "soon"},
+        {"delay": -1},
+        {"timeout": 0},
+        {"timeout": float("nan")},
+        {"expires": 0},
+        {"retry": 0},
+        {"retry": True},
+        {"retry": "3"},
+        {"on_lost": "shrug"},
+        {"tags": "billing"},
+        {"tags": ["a,b"]},
+        {"tags": [""]},
+        {"queue": "no spaces"},
+        {"queue": ""},
+        {"queue": "ünicode"},
+        {"name": "no spaces"},
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_work_is_refused_where_it_is_written(
+    app: Longshore, options: dict[str, Any]
+) -> None:
+    with pytest.raises((ConfigurationError, ScheduleError)):
+        app.task(**options)(add)
+
+
+def test_an_option_nobody_knows_is_refused(app: Longshore) -> None:
+    options: dict[str, Any] = {"prority": 3}
+
+    with pytest.raises(TypeError, match="prority"):
+        app.task(**options)(add)
+
+
+def test_a_task_is_still_called_as_the_function_it_is(app: Longshore) -> None:
+    task, atask, ctask = app.task(add), app.task(aadd), app.task(Counter)
+    in_context = app.task(with_context)
+
+    async def call() -> int:
+        return await atask(1, right=2)
+
+    assert task(1, right=2) == 3
+    assert asyncio.run(call()) == 3
+    assert ctask(4).run() == [4]
+    assert in_context(6) == ("with_context", 6)
+
+
+def test_a_class_called_directly_is_its_instance_even_where_it_runs_in_context(
+    app: Longshore,
+) -> None:
+    task = app.task(RunsInContext)
+
+    assert isinstance(task(4), RunsInContext)
+
+
+def test_using_adds_to_what_was_said_before(app: Longshore) -> None:
+    task = app.task(add)
+
+    first = task.using(queue="a", delay=5, tags=["x"])
+    second = first.using(priority=9, schedule="2030-01-01")
+
+    assert task.message(1).options == EnqueueOptions()
+    assert first.message(1).options == EnqueueOptions(queue="a", delay=5, tags=("x",))
+    assert second.message(1).options == EnqueueOptions(
+        queue="a", schedule="2030-01-01", priority=9, tags=("x",)
+    )

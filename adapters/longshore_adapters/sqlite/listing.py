@@ -132,7 +132,8 @@ def stats(transaction: Transaction) -> list[QueueStats]:
     """Count rows by queue and state.
 
     The oldest open task is looked for among the first thousand of each state, and the mean
-    duration is that of the last thousand that succeeded: neither reads a whole backlog.
+    duration is that of the last thousand that succeeded, and of as many archived ones: neither
+    reads a whole backlog.
     """
     by_queue: defaultdict[str, dict[TaskState, int]] = defaultdict(dict)
     for queue, state, number in transaction.all(statements.STATS):
@@ -159,5 +160,7 @@ def _oldest_open(
 
 
 def _mean_duration(transaction: Transaction, queue: str) -> timedelta | None:
-    [(number, total)] = transaction.all(statements.DURATIONS, (queue,))
+    rows = [transaction.all(each, (queue,))[0] for each in statements.DURATIONS]
+    number = sum(row[0] for row in rows)
+    total = sum(row[1] or 0 for row in rows)
     return timedelta(microseconds=total) / number if number else None

@@ -247,10 +247,14 @@ OLDEST_OPEN: Final = (
     "SELECT min(created_at) FROM (SELECT created_at FROM task WHERE state = ? AND queue = ? "
     "AND archived_at IS NULL AND deleted_at IS NULL ORDER BY seq LIMIT 1000)"
 )
-DURATIONS: Final = (
+_DURATIONS: Final = (
     "SELECT count(*), sum(took) FROM (SELECT finished_at - started_at AS took FROM task "
-    "WHERE state = 'succeeded' AND queue = ? AND archived_at IS NULL AND deleted_at IS NULL "
-    "AND started_at IS NOT NULL AND finished_at IS NOT NULL ORDER BY seq DESC LIMIT 1000)"
+    "WHERE state = 'succeeded' AND queue = ? AND deleted_at IS NULL "
+    "AND started_at IS NOT NULL AND finished_at IS NOT NULL AND archived_at {} LIMIT 1000)"
+)
+DURATIONS: Final = (
+    _DURATIONS.format("IS NULL ORDER BY seq DESC"),
+    _DURATIONS.format("IS NOT NULL ORDER BY archived_at DESC, seq DESC"),
 )
 
 DUE: Final = f"{TASK} WHERE task.wake_at <= ? ORDER BY task.wake_at, task.seq LIMIT ?"

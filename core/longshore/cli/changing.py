@@ -34,7 +34,7 @@ class Wish:
     verb: Verb
     done: str
     by_default: str
-    ids: tuple[str, ...]
+    named: tuple[str, ...]
     chosen: Filter
     everything: bool
     yes: bool
@@ -43,8 +43,8 @@ class Wish:
     @property
     def all_ids(self) -> list[TaskId]:
         """Those of the arguments and of `--id`, each once."""
-        named = (each for group in self.chosen.ids for each in group)
-        return [TaskId(each) for each in dict.fromkeys((*self.ids, *named))]
+        options = (each for group in self.chosen.ids for each in group)
+        return [TaskId(each) for each in dict.fromkeys((*self.named, *options))]
 
     @property
     def states(self) -> frozenset[TaskState]:

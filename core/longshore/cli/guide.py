@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from longshore.cli.output import Output
+
 
 @click.command("help", hidden=True)
 @click.argument("name", metavar="[COMMAND]", required=False)
@@ -14,10 +16,10 @@ def guide(ctx: click.Context, *, name: str | None) -> None:
     if not isinstance(group, click.Group) or parent is None:
         ctx.fail("there is nothing to help with")
     if name is None:
-        click.echo(group.get_help(parent))
+        Output().line(group.get_help(parent))
         return
     command = group.get_command(parent, name)
     if command is None:
         ctx.fail(f"no such command {name!r}")
     with click.Context(command, info_name=name, parent=parent) as inner:
-        click.echo(command.get_help(inner))
+        Output().line(command.get_help(inner))

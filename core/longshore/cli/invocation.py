@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from longshore.errors import ConfigurationError
+from longshore.identity import TaskIds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
     from longshore.cli.loading import Loaded
     from longshore.cli.output import Output
     from longshore.ports import Ports
+    from longshore.session import Session
     from longshore.settings import Settings
 
 T = TypeVar("T")
@@ -48,7 +50,7 @@ class Invocation:
         self, work: Callable[[Ports], Awaitable[T]], settings: Settings | None = None
     ) -> T:
         """Open the ports, do the work on a loop of its own, and close everything."""
-        from longshore.wiring import open_ports  # noqa: PLC0415 - loaded by commands that run
+        from longshore.wiring import open_ports  # noqa: PLC0415 - pydantic is slow to import
 
         chosen = settings or self.load().settings
 
@@ -56,7 +58,26 @@ class Invocation:
             async with open_ports(chosen) as ports:
                 return await work(ports)
 
-        return asyncio.run(main())
+        return self.in_loop(main)
+
+    @staticmethod
+    def in_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do the work on a loop of its own."""
+        import asyncio  # noqa: PLC0415 - slow to import
+
+        return asyncio.run(work())
+
+    @contextmanager
+    def session(self, loaded: Loaded) -> Generator[Session]:
+        """Open the client's side: synchronous where the adapter can be, and eager where asked."""
+        from longshore.clock import SystemClock  # noqa: PLC0415 - asyncio is slow to import
+        from longshore.session import Session  # noqa: PLC0415 - asyncio is slow to import
+
+        session = Session(loaded.settings, SystemClock(), TaskIds(), loaded.registry)
+        try:
+            yield session
+        finally:
+            session.close()
 
 
 def _refuse_decided(loaded: Loaded, flags: dict[str, object]) -> None:

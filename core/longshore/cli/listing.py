@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from longshore.cli.invocation import Invocation
     from longshore.ports import Ports
-    from longshore.task_log import Page, TaskQuery
+    from longshore.task_log import Page, TaskLog, TaskQuery
 
 PAGE = 500
 
@@ -66,7 +66,7 @@ def list_tasks(  # noqa: PLR0913 - one parameter for each option
         total = await ports.task_log.count(query)
         shown, last = 0, None
         if not offset or start is not None:
-            async for page in pages(ports, query, limit=limit, cursor=start):
+            async for page in pages(ports.task_log, query, limit=limit, cursor=start):
                 shown += len(page.tasks)
                 last = page.cursor
                 writer.page(page)
@@ -78,12 +78,12 @@ def list_tasks(  # noqa: PLR0913 - one parameter for each option
 
 
 async def pages(
-    ports: Ports, query: TaskQuery, *, limit: int = PAGE, cursor: str | None = None
+    log: TaskLog, query: TaskQuery, *, limit: int = PAGE, cursor: str | None = None
 ) -> AsyncIterator[Page]:
     """Read page after page, newest first."""
     while True:
         try:
-            page = await ports.task_log.find(query, limit=limit, cursor=cursor)
+            page = await log.find(query, limit=limit, cursor=cursor)
         except ValueError as error:
             message = f"{cursor!r} is no cursor of this log; leave --cursor out to begin anew"
             raise InputError(message) from error

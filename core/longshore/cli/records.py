@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from longshore.when import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
     from longshore.queue import Depth
     from longshore.task import Attempt, Task, TaskError
 
-COLUMNS = ("Id", "Task", "Queue", "State", "Attempts", "Priority", "Created", "Updated")
+_MINUTE: Final = 60
+COLUMNS: Final = ("Id", "Task", "Queue", "State", "Attempts", "Priority", "Created", "Updated")
 
 
 def moment(at: datetime | None) -> str | None:
@@ -34,13 +37,11 @@ def span(length: timedelta | None) -> str:
     """A length of time for people: three figures are enough."""
     if length is None:
         return "-"
-    from longshore.when import format_duration  # noqa: PLC0415 - loaded by commands that run
-
     total = length.total_seconds()
-    for limit, unit in ((0.001, 1e-6), (1.0, 1e-3), (60.0, 1e-2)):
-        if total < limit:
-            rounded = round(total / unit) * unit
-            return format_duration(timedelta(microseconds=round(rounded * 1e6)))
+    if total < 1:
+        return f"{total * 1000:.3g}ms"
+    if total < _MINUTE:
+        return f"{total:.3g}s"
     return format_duration(timedelta(seconds=round(total)))
 
 

@@ -65,7 +65,7 @@ async def sweep(
     total = (await ports.task_log.count(query)).value
     try:
         with invocation.output.progress("tasks", total) as advance:
-            async for page in pages(ports, query):
+            async for page in pages(ports.task_log, query):
                 answers = await change(page.tasks) if page.tasks else ()
                 tally.changed += sum(answer.applied for answer in answers)
                 tally.refused += sum(not answer.applied for answer in answers)

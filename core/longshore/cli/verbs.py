@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longshore.cli.changing import Wish, carry_out
-from longshore.cli.command import Command, Option, option
+from longshore.cli.command import Command, option
 from longshore.cli.filters import Filter, filtered
 from longshore.protocol import Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from longshore.cli.exit import ExitCode
     from longshore.cli.invocation import Invocation
@@ -20,16 +20,27 @@ if TYPE_CHECKING:
 _ID = "0193a7b2-5c1e-7d3f-8a4b-1f2e3d4c5b6a"
 
 
-def _command(
-    verb: Verb, done: str, *, by_default: str = "", help: str, examples: Sequence[str]  # noqa: A002 - as click's
+def _nothing_more(command: Any) -> Any:  # noqa: ANN401 - a decorator of click's
+    return command
+
+
+def _command(  # noqa: PLR0913 - all that one command differs in
+    verb: Verb,
+    done: str,
+    *,
+    text: str,
+    examples: Sequence[str],
+    by_default: str = "",
+    more: Callable[[Any], Any] = _nothing_more,
 ) -> click.Command:
     """Make the command of a verb. `by_default` are the states a filter means that names none."""
 
-    @click.command(verb.value, cls=Command, help=help, examples=examples)
-    @click.argument("ids", metavar="[ID]...", nargs=-1)
+    @click.command(verb.value, cls=Command, help=text, examples=examples)
+    @click.argument("named", metavar="[ID]...", nargs=-1)
     @filtered
     @option("--all", "everything", is_flag=True, help="Every task the verb fits.")
     @option("--yes", "-y", is_flag=True, help="Do not ask.")
+    @more
     @click.pass_obj
     def command(
         invocation: Invocation,
@@ -50,7 +61,7 @@ retry = _command(
     Verb.RETRY,
     "retried",
     by_default="failed",
-    help="""Queue failed tasks again, as a new run.
+    text="""Queue failed tasks again, as a new run.
 
     Attempts are counted from 0 again; those of earlier runs are kept. With a filter only failed
     tasks are meant, unless --state says otherwise: cancelled and expired tasks can be retried
@@ -68,7 +79,7 @@ retry = _command(
 cancel = _command(
     Verb.CANCEL,
     "cancelled",
-    help="""Cancel tasks; a running one is asked to stop.
+    text="""Cancel tasks; a running one is asked to stop.
 
     A waiting task is cancelled at once and never starts. A running one hears of it with the
     next renewal of its lease: an async handler is interrupted, one on a thread has to look at
@@ -80,7 +91,7 @@ cancel = _command(
 pause = _command(
     Verb.PAUSE,
     "paused",
-    help="""Keep waiting tasks from starting.
+    text="""Keep waiting tasks from starting.
 
     They stay in the log until resumed or cancelled. A running task cannot be paused.
     """,
@@ -90,7 +101,7 @@ pause = _command(
 resume = _command(
     Verb.RESUME,
     "resumed",
-    help="""Let paused tasks start.
+    text="""Let paused tasks start.
 
     Each is queued at once, or for the time it was scheduled at.
     """,
@@ -101,7 +112,7 @@ delete = _command(
     Verb.DELETE,
     "deleted",
     by_default="final",
-    help="""Hide tasks from the log; one that waits is cancelled.
+    text="""Hide tasks from the log; one that waits is cancelled.
 
     A hidden task is listed with --deleted, and its row goes when it may be pruned: a message of
     it that is still on its way has to find it. With a filter only ended tasks are meant, unless
@@ -114,7 +125,5 @@ delete = _command(
         "delete --state queued --task send_newsletter",
         "task:delete --id=…",
     ),
-)
-delete.params.insert(
-    -4, Option(["--force"], is_flag=True, help="Running tasks too; they fail first.")
+    more=option("--force", is_flag=True, help="Running tasks too; they fail first."),
 )

@@ -57,7 +57,7 @@ def _bounded(name: str, value: object) -> str:
 def _task_name(name: str, value: object) -> str:
     text = _text(name, value)
     if NAME_PATTERN.fullmatch(text) is None:
-        problem = f"{name} {text[:80]!r} is not a task name ([A-Za-z0-9_.:/-], at most 200)"
+        problem = f"{name} {text[:80]!r} is not a task name ([A-Za-z0-9_.:@/-], at most 200)"
         raise MessageError(problem)
     return text
 

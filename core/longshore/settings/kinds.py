@@ -147,7 +147,7 @@ app: Final = text(
 )
 module: Final = text(_DOTTED, "a module's name, such as shop.tasks")
 pattern: Final = text(
-    r"[A-Za-z0-9_.:/*?\[\]!-]{1,200}",
+    r"[A-Za-z0-9_.:@/*?\[\]!-]{1,200}",
     "a task's name, or a pattern with * ? [] such as mail.*",
 )
 tag: Final = text(r"[^\s,](?:[^,]*[^\s,])?", "text without a comma")

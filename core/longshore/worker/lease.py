@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.errors import LongshoreError
 from longshore.protocol import Renewal
-from longshore.worker.options import BROKER_EXTRA, LOCAL_MARGIN
+from longshore.worker.options import BROKER_EXTRA, kept_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ class LeaseKeeper:
             if not one.ended:
                 self._tell(one, "lost")
             return False
-        one.deadline = sent + (one.lease - LOCAL_MARGIN).total_seconds()
+        one.deadline = sent + kept_for(one.lease)
         if answer.cancel_requested:
             self._tell(one, "cancel")
         return True

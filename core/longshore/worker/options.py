@@ -11,8 +11,16 @@ from typing import Final
 BROKER_EXTRA: Final = timedelta(seconds=5)
 """A broker's lease outlasts the log's by this, so that a redelivery finds a dead lease."""
 
-LOCAL_MARGIN: Final = timedelta(seconds=5)
-"""A holder stops itself this long before the end of a lease it could not renew."""
+_LOCAL_MARGIN: Final = timedelta(seconds=5)
+
+
+def kept_for(lease: timedelta) -> float:
+    """Seconds from a claim or renewal until a holder that heard nothing more stops itself.
+
+    5 s before the lease's end, a sixth of shorter leases: renewals come each third of a lease
+    (a tenth more with jitter) and begin at the age of a third, so the latest first one is in time.
+    """
+    return (lease - min(_LOCAL_MARGIN, lease / 6)).total_seconds()
 
 
 def _name() -> str:

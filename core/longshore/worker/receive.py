@@ -11,7 +11,7 @@ from longshore.errors import UnavailableError
 from longshore.protocol import Answer
 from longshore.worker.holding import Holding
 from longshore.worker.intake import Intake
-from longshore.worker.options import BROKER_EXTRA, LOCAL_MARGIN
+from longshore.worker.options import BROKER_EXTRA, kept_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,11 +38,11 @@ class Receiver:
         self,
         name: str,
         ports: Ports,
+        *,
         registry: TaskRegistry,
         policy: Policy,
         options: WorkerOptions,
         slots: Slots,
-        *,
         begin: Callable[[], None],
         backlog: Callable[[], int],
     ) -> None:
@@ -145,7 +145,7 @@ class Receiver:
             run=answer.run,
             lease=lease,
             claimed_at=asked,
-            deadline=asked + (lease - min(LOCAL_MARGIN, lease / 3)).total_seconds(),
+            deadline=asked + kept_for(lease),
             timeout=_timeout(bid, self._policy.timeout),
             alone=answer.alone,
             ctx=self._context(bid, answer),

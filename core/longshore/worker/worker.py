@@ -21,6 +21,7 @@ from longshore.worker.outcome import Outcomes
 from longshore.worker.receive import Receiver
 from longshore.worker.settle import Settler
 from longshore.worker.slots import Slots
+from longshore.worker.telling import tell_end, tell_start
 from longshore.worker.threads import Threads
 from longshore.worker.watch import Watch
 
@@ -80,10 +81,10 @@ class Worker:
             Receiver(
                 name,
                 ports,
-                registry,
-                policy,
-                options,
-                self._slots,
+                registry=registry,
+                policy=policy,
+                options=options,
+                slots=self._slots,
                 begin=self._begin,
                 backlog=lambda: self._settler.backlog,
             )
@@ -199,6 +200,7 @@ class Worker:
             held.timeout_at = held.began + held.timeout.total_seconds()
             self._watch.expect(held.timeout_at)
         self._slots.running += 1
+        tell_start(held)
         assert self._executors is not None  # noqa: S101 - made before anything is received
         self._executors.start(held)
 
@@ -207,8 +209,10 @@ class Worker:
         self._slots.running -= 1
         if not held.ended:
             held.ended = True
-            self._slots.took(self._ports.clock.monotonic() - held.began)
+            took = self._ports.clock.monotonic() - held.began
+            self._slots.took(took)
             outcome = self._outcome(held, result, error)
+            tell_end(held, outcome, took)
             if outcome is None:
                 self._slots.drop(held)
             else:
@@ -240,9 +244,9 @@ class Worker:
     def _settled(self, held: Holding) -> None:
         self._slots.drop(held)
         limit, started = self._options.max_tasks, self._slots.started
-        if limit is not None and started >= limit and not self._slots.held:
-            if self._reason is None:
-                self.stop("max_tasks")
+        over = limit is not None and started >= limit and not self._slots.held
+        if over and self._reason is None:
+            self.stop("max_tasks")
 
     # ------------------------------------------------------------------ stopping
 

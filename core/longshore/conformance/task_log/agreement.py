@@ -118,7 +118,8 @@ class Agreeing(LogSetting):
         Leases are lost on a clock that can be moved; on a real one that would take minutes.
         """
         random = Random(seed)  # noqa: S311 - to vary a test, not to keep a secret
-        specs = [clerk.spec() for _ in range(TASKS)]
+        lives = [None, LONG, LONG * 10]
+        specs = [lived(clerk, random.choice(lives)) for _ in range(TASKS)]
         model, hurried = Model(clerk), clerk.tolerance == NO_TIME
 
         for _ in range(STEPS):
@@ -127,13 +128,19 @@ class Agreeing(LogSetting):
             lease = random.choice([LEASE, LONG]) if hurried else LONG
             await model.apply(random_step(random, spec, row, lease))
             if row is not None and row.final and random.random() < RARELY:
-                specs[place] = clerk.spec()
+                specs[place] = lived(clerk, random.choice(lives))
             if hurried and random.random() < RARELY:
                 await clerk.lease_ends()
 
         for spec in specs:
             await model.agrees(spec)
         assert model.writes > STEPS * RARELY
+
+
+def lived(clerk: Clerk, life: timedelta | None) -> TaskSpec:
+    """Make a task that is to start within `life`."""
+    spec = clerk.spec()
+    return spec if life is None else replace(spec, expires_at=clerk.now() + life)
 
 
 def full_outcome(spec: TaskSpec, token: int = 1) -> Outcome:

@@ -335,6 +335,16 @@ class Redriving(LogSetting):
         assert answer.answer is Answer.DONE
         assert await clerk.row(spec) == before
 
+    async def test_a_redriven_task_may_run_past_its_deadline(self, clerk: Clerk) -> None:
+        """The operator overrules it."""
+        spec = replace(clerk.spec(), expires_at=clerk.now() + LONG)
+        await clerk.won(clerk.bid(spec))
+        await clerk.finish(Outcome(task_id=spec.id, token=1, end=End.FAILURE))
+
+        await clerk.won(replace(clerk.bid(spec), stamp=0))
+
+        assert (await clerk.row(spec)).expires_at is None
+
     async def test_a_redriven_task_shows_again(self, clerk: Clerk) -> None:
         """One that was hidden or archived runs in the open, as after a retry."""
         spec = await clerk.ended(End.FAILURE)

@@ -10,7 +10,7 @@ import pytest
 
 from longshore.conformance.task_log.clerk import Clerk, LogSetting
 from longshore.errors import TooLargeError
-from longshore.protocol import End, Outcome, Settle, Verb
+from longshore.protocol import Change, End, Outcome, Settle, Verb
 from longshore.task import Reason, TaskError, TaskState
 
 if TYPE_CHECKING:
@@ -156,6 +156,20 @@ class Failing(LogSetting):
         assert answer.settle is Settle.ACK
         assert (row.state, row.wake_at, row.wake_no) == (TaskState.RETRYING, row.due_at, 1)
         assert row.body == spec.body
+
+    async def test_a_retry_that_nothing_could_publish_keeps_its_message(self, clerk: Clerk) -> None:
+        """A row without a body takes no wake-up over, so its message must not go."""
+        spec = clerk.spec()
+        bare = replace(spec, body=b"")
+        await clerk.change(Change(task_id=spec.id, verb=Verb.PAUSE, spec=bare))
+        await clerk.changed(spec, Verb.RESUME)
+        await clerk.won(clerk.bid(spec))
+
+        answer = await clerk.finish(replace(failure(spec), retry_in=WAIT, message_waits=False))
+
+        row = await clerk.row(spec)
+        assert (answer.settle, answer.delay) == (Settle.RELEASE, WAIT)
+        assert (row.state, row.wake_at) == (TaskState.RETRYING, None)
 
     async def test_a_retry_of_a_row_with_a_wake_up_waits_in_the_log(self, clerk: Clerk) -> None:
         """It is kept under a new number, whatever the broker can."""

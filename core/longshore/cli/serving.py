@@ -1,0 +1,134 @@
+"""One worker process: the ports, the worker, and the signals that stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from longshore.cli.exit import code_of_stop
+from longshore.wiring import open_ports, policy_of
+from longshore.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from longshore.definition import TaskRegistry
+    from longshore.settings import Settings
+    from longshore.worker import Stopped, WorkerOptions
+
+_log = logging.getLogger("longshore.worker")
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_MOST: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """Runs a worker in this process until it ends, once.
+
+    `options` is called in the process that runs the worker: its name holds the process's id.
+    """
+
+    settings: Settings
+    registry: TaskRegistry
+    options: Callable[[], WorkerOptions]
+    tell: Callable[[Stopped], None]
+
+    def __call__(self, lifeline: int | None = None) -> int:
+        """Serve, and answer the exit code. `lifeline` is the supervisor's pipe."""
+        gc.collect()
+        gc.freeze()  # what is loaded stays: the collector need not look at it again
+        return asyncio.run(self._serve(lifeline))
+
+    async def _serve(self, lifeline: int | None) -> int:
+        settings = self.settings
+        async with open_ports(settings) as ports:
+            # A log that lives in this process has to be renewed through the same ports.
+            shared = ports.task_log.capabilities.shared
+            worker = Worker(
+                ports,
+                self.registry,
+                policy_of(settings),
+                self.options(),
+                open_ports=(lambda: open_ports(settings)) if shared else None,
+            )
+            with stopping(worker, lifeline):
+                stopped = await worker.run()
+        code = code_of_stop(stopped.reason)
+        self.tell(stopped)
+        if stopped.stuck:
+            leave(code)
+        return code
+
+
+@contextmanager
+def stopping(worker: Worker, lifeline: int | None = None) -> Generator[None]:
+    """Drain at the first stop signal, hurry at the second; the third ends the process."""
+    asked = Asked(worker)
+    loop = asyncio.get_running_loop()
+    for each in STOP_SIGNALS:
+        loop.add_signal_handler(each, asked.by_signal)
+    if lifeline is not None:
+        loop.add_reader(lifeline, asked.by_pipe, lifeline)
+    try:
+        yield
+    finally:
+        asked.deafen()
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+
+
+class Asked:
+    """How often the worker was asked to stop, from either side."""
+
+    def __init__(self, worker: Worker) -> None:
+        """Nobody has asked."""
+        self._worker = worker
+        self._asked = 0
+        self._piped = 0
+
+    def by_signal(self) -> None:
+        """Each signal counts."""
+        self._ask(self._asked + 1)
+
+    def by_pipe(self, pipe: int) -> None:
+        """The supervisor's nth byte means: n times at least.
+
+        So a signal that came to the whole group, and is passed on by the supervisor as well,
+        counts once. Where the supervisor dies the pipe ends, and that counts once too.
+        """
+        heard = os.read(pipe, 16)
+        if not heard:
+            asyncio.get_running_loop().remove_reader(pipe)
+        self._piped += len(heard)
+        self._ask(max(self._piped, 1))
+
+    def deafen(self) -> None:
+        """Leave the next signal to what it does by itself."""
+        loop = asyncio.get_running_loop()
+        for each in STOP_SIGNALS:
+            loop.remove_signal_handler(each)
+
+    def _ask(self, times: int) -> None:
+        while self._asked < min(times, _MOST):
+            self._asked += 1
+            if self._asked == _MOST:
+                _log.info("stopping at once: running tasks are interrupted and given back")
+                self.deafen()
+            else:
+                _log.info("stopping: running tasks may end; a second signal interrupts them")
+            self._worker.stop()
+
+
+def leave(code: int) -> None:
+    """End the process without waiting for threads that cannot be stopped."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

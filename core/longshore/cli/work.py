@@ -1,0 +1,224 @@
+"""`longshore work`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from longshore.cli.command import Command, option
+from longshore.cli.exit import ExitCode
+from longshore.cli.kinds import DURATION, NAMES
+from longshore.cli.sample import with_sample
+
+if TYPE_CHECKING:
+    from longshore.cli.invocation import Invocation
+    from longshore.cli.loading import Loaded
+    from longshore.worker import Stopped, WorkerOptions
+
+NOVAKIT: Final = "task:run"
+_LOOPS: Final = 10
+_LOOP: Final = timedelta(milliseconds=100)
+_RECYCLED: Final = (ExitCode.MAX_TASKS, ExitCode.MAX_TIME, ExitCode.MEMORY)
+_HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
+
+
+@click.command(
+    "work",
+    cls=Command,
+    examples=(
+        "work --app shop:app",
+        "work emails reports --concurrency 50 --processes 4",
+        "work --once",
+        "work --idle 30s --max-time 10m",
+        "queue:work emails --workers=4 --memory=100 --max-jobs=500",
+        "process:jobs --sleep=2 --queues=emails,default --cooldown=600",
+        "task:run --limit=10 --sleep=200000 --idle=3 --output=debug",
+    ),
+)
+@click.argument("positional", metavar="[QUEUE]...", nargs=-1)
+@option("--queue", "--queues", "-q", "queues", type=NAMES, multiple=True, help="Queues to serve.")
+@option("--concurrency", type=click.IntRange(1), help="Tasks at once in one process.")
+@option(
+    "--processes",
+    "--workers",
+    "-w",
+    type=click.IntRange(1, 1000),
+    help="Worker processes; with several, one that ends early is replaced.",
+)
+@option("--once", "--burst", "burst", is_flag=True, help="End when every queue is empty.")
+@option("--idle", metavar="DURATION", help="End when nothing has come for so long; 0: never.")
+@option(
+    "--max-tasks", "--max-jobs", type=click.IntRange(1), help="End after so many tasks (exit 10)."
+)
+@option(
+    "--max-time", "--cooldown", "--timeout", type=DURATION, help="End after so long (exit 11)."
+)
+@option(
+    "--memory",
+    "--memory-limit",
+    "memory_limit",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="End above so much memory (exit 12).",
+)
+@option(
+    "--sleep",
+    "--poll",
+    "poll",
+    metavar="DURATION",
+    help="How long an empty queue is waited on before it is asked again.",
+)
+@option("--grace", type=DURATION, help="How long running tasks may go on when told to stop.")
+@option("--limit", "-l", type=click.IntRange(1), help="As --max-tasks; in task:run see below.")
+@option("--output", metavar="LEVEL|FILE", help="Level of the log, or a file to write it to.")
+@option("--id", "-i", "task_id", metavar="ID", help="Run this one task, as `longshore run --id`.")
+@click.pass_context
+def work(ctx: click.Context, **given: Any) -> int:  # noqa: ANN401 - the worker's options
+    """Run a worker, or several, until told to stop.
+
+    Serves the named queues, else every queue that the settings or the application's own tasks
+    name. TERM, INT or QUIT drains: nothing new is taken, what has not begun goes back, what runs may end within
+    --grace. A second signal interrupts what runs, and gives it back; a third ends the process.
+
+    The log goes to standard error, a line when a task begins and when it ends; with --json, an
+    object a line, and at the end one on standard output that says why the worker ended.
+
+    With --processes above 1 a process that reaches a limit is replaced, and so is one that
+    died; the command ends when all were told to stop, or found nothing more with --once or
+    --idle, and answers the worst of their exit codes.
+
+    As task:run the options mean what they did there: a bare --sleep is microseconds, --idle
+    counts loops of that length (10 unless given), and --limit is how many tasks are taken at
+    once.
+    """
+    invocation: Invocation = ctx.obj
+    wanted = Wanted.of(given, as_task_run=ctx.info_name == NOVAKIT)
+    if wanted.task_id is not None:
+        from longshore.cli.run import run_waiting  # noqa: PLC0415 - only for one task
+
+        return run_waiting(invocation, wanted.task_id)
+    loaded = with_sample(invocation.load(**wanted.flags))
+    configure_log(invocation, loaded, wanted.output)
+    return _serve(invocation, loaded, wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What was asked for: flags that are settings, and what is no setting."""
+
+    queues: tuple[str, ...]
+    flags: dict[str, object]
+    burst: bool
+    idle: timedelta | None
+    output: str | None
+    task_id: str | None
+
+    @classmethod
+    def of(cls, given: dict[str, Any], *, as_task_run: bool) -> Wanted:
+        """Read the options; a usage error where two say different things."""
+        poll, idle = _pauses(given["poll"], given["idle"], as_task_run=as_task_run)
+        limits = {"concurrency": given["concurrency"], "max_tasks": given["max_tasks"]}
+        taking = "concurrency" if as_task_run else "max_tasks"
+        if given["limit"] is not None:
+            if limits[taking] not in (None, given["limit"]):
+                message = f"--limit and --{taking.replace('_', '-')} say different things here"
+                raise click.UsageError(message)
+            limits[taking] = given["limit"]
+        if given["burst"] and idle is not None and not as_task_run:
+            message = "--once ends at once when the queues are empty, --idle waits: give one"
+            raise click.UsageError(message)
+        named = (*given["positional"], *(name for group in given["queues"] for name in group))
+        same = ("processes", "max_time", "memory_limit", "grace")
+        return cls(
+            queues=tuple(dict.fromkeys(named)),
+            flags={**limits, "poll": poll, **{name: given[name] for name in same}},
+            burst=given["burst"],
+            idle=None if given["burst"] else idle,
+            output=given["output"],
+            task_id=given["task_id"],
+        )
+
+
+def _pauses(
+    poll: str | None, idle: str | None, *, as_task_run: bool
+) -> tuple[timedelta | None, timedelta | None]:
+    """Read --sleep and --idle; for `task:run` bare numbers are microseconds, and loops."""
+    if not as_task_run:
+        length = None if idle is None else DURATION.convert(idle, None, None)
+        return (None if poll is None else DURATION.convert(poll, None, None)), length or None
+    loop = _LOOP
+    if poll is not None:
+        bare = poll.strip().isdigit()
+        loop = timedelta(microseconds=int(poll)) if bare else DURATION.convert(poll, None, None)
+    if idle is not None and not idle.strip().isdigit():
+        return None, DURATION.convert(idle, None, None) or None
+    loops = _LOOPS if idle is None else int(idle)
+    return None, (loop * loops) or None
+
+
+def configure_log(invocation: Invocation, loaded: Loaded, output: str | None = None) -> None:
+    """Send the process's log to standard error, or where it was asked for."""
+    from longshore.cli.logs import configure  # noqa: PLC0415 - only for commands that run tasks
+
+    settings = loaded.settings
+    json = invocation.output.json or settings.log_format == "json"
+    configure(level=settings.log_level, json=json, output=output)
+
+
+def _serve(invocation: Invocation, loaded: Loaded, wanted: Wanted) -> int:
+    from longshore.cli.serving import Serving  # noqa: PLC0415 - only for commands that run tasks
+    from longshore.wiring import worker_options  # noqa: PLC0415 - as above
+
+    settings = loaded.settings
+
+    def options() -> WorkerOptions:
+        made = worker_options(settings, wanted.queues or every_queue(loaded))
+        return replace(made, burst=wanted.burst, idle=wanted.idle)
+
+    def tell(stopped: Stopped) -> None:
+        say_stopped(invocation, stopped)
+
+    serving = Serving(settings=settings, registry=loaded.registry, options=options, tell=tell)
+    if settings.processes == 1:
+        return serving()
+    return _supervise(invocation, serving, settings.processes)
+
+
+def _supervise(invocation: Invocation, serving: Any, processes: int) -> int:  # noqa: ANN401 - imported late
+    from longshore.cli.group import Ending  # noqa: PLC0415 - imports this table's commands
+    from longshore.worker.supervisor import Supervisor  # noqa: PLC0415 - only for several
+
+    def serve(lifeline: int) -> int:
+        return Ending(invocation.output, debug=False).of(lambda: serving(lifeline))
+
+    supervisor = Supervisor(serve, processes, recycled=_RECYCLED, hopeless=_HOPELESS)
+    return supervisor.run()
+
+
+def every_queue(loaded: Loaded) -> tuple[str, ...]:
+    """The queues that tasks of the application go to, unless their caller says otherwise."""
+    settings = loaded.settings
+    own = [each.options.queue for each in loaded.registry if each.options.queue is not None]
+    named = (settings.queue, *settings.queues, *settings.routes.values(), *sorted(own))
+    return tuple(dict.fromkeys(named))
+
+
+def say_stopped(invocation: Invocation, stopped: Stopped) -> None:
+    """Say why a worker ended."""
+    if invocation.output.json:
+        invocation.output.record(
+            {
+                "stopped": stopped.reason,
+                "done": stopped.done,
+                "failed": stopped.failed,
+                "stuck": stopped.stuck,
+            }
+        )
+        return
+    stuck = f", {stopped.stuck} that cannot be stopped" if stopped.stuck else ""
+    invocation.output.note(
+        f"stopped ({stopped.reason}): {stopped.done} done, {stopped.failed} failed{stuck}"
+    )

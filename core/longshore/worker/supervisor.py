@@ -1,0 +1,204 @@
+"""Several worker processes under one: forked, watched, replaced, and stopped together.
+
+The children are forked from a parent that has loaded everything and opened nothing: what they
+share stays shared, and no connection crosses a fork. The parent runs no loop and no thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator
+    from types import FrameType
+
+_log = logging.getLogger("longshore.supervisor")
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+LIVED: Final = 10.0
+"""Seconds after which a child counts as having worked: the next one starts without a pause."""
+
+_BROKEN: Final = 70
+_SIGNALLED: Final = 128
+_BYTE: Final = b"s"
+
+
+@dataclass(slots=True)
+class Child:
+    """A process of ours: its id, our end of the pipe to it, and when it began (monotonic)."""
+
+    pid: int
+    pipe: int
+    began: float
+    failures: int
+
+
+class Supervisor:
+    """Keeps `processes` children at work until they end on purpose or a signal comes.
+
+    `serve` runs in each child, is given the pipe over which the supervisor asks it to stop, and
+    answers the exit code. A child that ends with 0 is done. One that ends with a code of
+    `hopeless` would end so again: all are stopped then. Any other is replaced, at once if it had
+    lived a while or ended with a code of `recycled`, and otherwise after a pause that grows.
+
+    A first stop signal asks each child once, a second twice, a third kills them. Signals of a
+    terminal reach the parent alone: each child has a process group of its own.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[int], int],
+        processes: int,
+        *,
+        recycled: Collection[int] = (),
+        hopeless: Collection[int] = (),
+    ) -> None:
+        """Start nothing yet."""
+        self._serve = serve
+        self._processes = processes
+        self._recycled = frozenset(recycled)
+        self._hopeless = frozenset(hopeless)
+        self._children: dict[int, Child] = {}
+        self._due: list[tuple[float, int]] = []
+        self._heard = self._asked = 0
+        self._worst = 0
+
+    def run(self) -> int:
+        """Serve until all children have ended; answer the worst of their exit codes."""
+        gc.collect()
+        gc.freeze()
+        with self._hearing() as wakeup:
+            self._due = [(0.0, 0)] * self._processes
+            while self._due or self._children:
+                self._start_due()
+                self._wait(wakeup)
+                while self._asked < self._heard:
+                    self._ask()
+                self._reap()
+        return self._worst
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        ready = [each for each in self._due if each[0] <= now]
+        self._due = [each for each in self._due if each[0] > now]
+        for _, failures in ready:
+            self._start(failures)
+
+    def _start(self, failures: int) -> None:
+        theirs, ours = os.pipe()
+        _flush()
+        pid = os.fork()
+        if not pid:
+            self._become_child(theirs, ours)
+        os.close(theirs)
+        self._children[pid] = Child(pid, ours, time.monotonic(), failures)
+        _log.info("worker process %d started", pid)
+
+    def _become_child(self, theirs: int, ours: int) -> None:
+        """Serve in the new process; never returns."""
+        code = _BROKEN
+        try:
+            os.setpgid(0, 0)
+            signal.set_wakeup_fd(-1)
+            for each in (*STOP_SIGNALS, signal.SIGCHLD):
+                signal.signal(each, signal.SIG_DFL)
+            # With one of these open the pipe of a sibling would not end with the parent.
+            for pipe in (ours, *(child.pipe for child in self._children.values())):
+                os.close(pipe)
+            code = self._serve(theirs)
+        except BaseException:
+            _log.exception("a worker process failed")
+        finally:
+            logging.shutdown()
+            _flush()
+            os._exit(code)
+
+    def _wait(self, wakeup: int) -> None:
+        """Wait for a signal, or for the next start that is due."""
+        if not self._children and not self._due:
+            return
+        soonest = min((at for at, _ in self._due), default=None)
+        left = None if soonest is None else max(soonest - time.monotonic(), 0.0)
+        readable, _, _ = select.select([wakeup], [], [], left)
+        if readable:
+            with suppress(BlockingIOError):
+                os.read(wakeup, 1024)
+
+    def _reap(self) -> None:
+        for child in list(self._children.values()):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                del self._children[pid]
+                os.close(child.pipe)
+                self._ended(child, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, child: Child, code: int) -> None:
+        said = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        _log.log(
+            logging.WARNING if code else logging.INFO,
+            "worker process %d ended %s",
+            child.pid,
+            said,
+        )
+        if self._asked or code == 0 or code in self._hopeless:
+            self._worst = max(self._worst, _SIGNALLED - code if code < 0 else code)
+            if code in self._hopeless and not self._asked:
+                self._ask()
+            return
+        lived = time.monotonic() - child.began >= LIVED
+        failures = 0 if lived or code in self._recycled else child.failures + 1
+        pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0
+        self._due.append((time.monotonic() + pause, failures))
+
+    def _ask(self) -> None:
+        """Pass a request to stop on to the children; from the third on they are killed."""
+        self._asked += 1
+        self._due.clear()
+        for child in self._children.values():
+            if self._asked > len("ss"):
+                os.kill(child.pid, signal.SIGKILL)
+            else:
+                with suppress(BrokenPipeError):
+                    os.write(child.pipe, _BYTE)
+
+    @contextmanager
+    def _hearing(self) -> Generator[int]:
+        """Hear stop signals and the ends of children; answers what becomes readable by them."""
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        before = {each: signal.signal(each, self._hear) for each in STOP_SIGNALS}
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _notice)
+        woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        try:
+            yield reading
+        finally:
+            signal.set_wakeup_fd(woken)
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            os.close(reading)
+            os.close(writing)
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        """Only count: a handler may run while a child is being started."""
+        self._heard += 1
+
+
+def _notice(_number: int, _frame: FrameType | None) -> None:
+    """Only to be called, so that the wake-up is written."""
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
