@@ -37,7 +37,7 @@ help: ## list these commands
 	  /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: .venv/.run ## run tasks, kill their worker, and watch them finish
+demo: .venv/.run ## hash the files here with two worker processes, and show the log
 	@$(BIN)/longshore demo
 
 .PHONY: bench

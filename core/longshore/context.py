@@ -29,7 +29,9 @@ class LineLog:
         self._clock = clock
         self._left = max_lines
         self._bytes = max_bytes
+        self._longest = max_bytes
         self._lines: list[LogLine] = []
+        self._rests: dict[str, str] = {}
         self._dropped = 0
         self._lock = threading.Lock()
 
@@ -50,25 +52,52 @@ class LineLog:
         self.write("error", text, *args)
 
     def write(self, level: str, text: str, *args: object) -> None:
-        """Write a line of the given level."""
-        line = text % args if args else text
-        size = len(line.encode("utf-8", "replace"))
+        """Write a line of the given level. Never fails, whatever the arguments are."""
+        self._keep(level, _formatted(text, args))
+
+    def feed(self, level: str, text: str) -> None:
+        """Take over a piece of a stream: whole lines are kept, the rest waits for its end."""
         with self._lock:
-            if self._left <= 0 or size > self._bytes:
-                self._dropped += 1
-                return
-            self._left -= 1
-            self._bytes -= size
-            self._lines.append(LogLine(at=self._clock.now(), level=level, text=line))
+            *whole, rest = (self._rests.pop(level, "") + text).split("\n")
+            if len(rest) > self._longest:
+                whole.append(rest)
+            elif rest:
+                self._rests[level] = rest
+        for line in whole:
+            if line.strip():
+                self._keep(level, line.rstrip("\r"))
 
     def lines(self) -> tuple[LogLine, ...]:
-        """All lines so far, and a last one that counts those left out."""
+        """All lines so far, unfinished ones too, and a last one that counts those left out."""
+        with self._lock:
+            rests, self._rests = self._rests, {}
+        for level, rest in rests.items():
+            self._keep(level, rest)
         with self._lock:
             if not self._dropped:
                 return tuple(self._lines)
             text = f"{self._dropped} more lines were left out (size cap)"
             last = LogLine(at=self._clock.now(), level="warning", text=text)
             return (*self._lines, last)
+
+    def _keep(self, level: str, text: str) -> None:
+        raw = text.encode("utf-8", "backslashreplace")  # half a surrogate pair fits no store
+        with self._lock:
+            if self._left <= 0 or len(raw) > self._bytes:
+                self._dropped += 1
+                return
+            self._left -= 1
+            self._bytes -= len(raw)
+            self._lines.append(LogLine(at=self._clock.now(), level=level, text=raw.decode()))
+
+
+def _formatted(text: str, args: tuple[object, ...]) -> str:
+    if not args:
+        return text
+    try:
+        return text % args
+    except Exception as error:  # noqa: BLE001 - formatting runs the arguments' own code
+        return f"{text} ({type(error).__name__}: its arguments cannot be written)"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -134,7 +163,7 @@ class Context:
         last = self._noted or (None, None)
         self._noted = (
             last[0] if clamped is None else clamped,
-            last[1] if text is None else text,
+            last[1] if text is None else text.encode("utf-8", "backslashreplace").decode(),
         )
 
     def take_progress(self) -> tuple[float | None, str | None] | None:

@@ -110,7 +110,7 @@ class Call:
             return own(result)
         return None if self.options.on_success is None else self.options.on_success(ctx, result)
 
-    def failed(self, ctx: object, error: Exception) -> object:
+    def failed(self, ctx: object, error: BaseException) -> object:
         """Call the failure hook: the class's own, else the options'."""
         own = cast("Hook | None", getattr(self.instance, "on_failure", None))
         if own is not None:

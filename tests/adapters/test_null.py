@@ -196,6 +196,12 @@ async def test_nothing_that_was_recorded_is_found(task_log: TaskLog, clock: Manu
     assert await task_log.attempts(spec.id) == []
 
 
+async def test_the_log_says_that_it_keeps_nothing(task_log: TaskLog) -> None:
+    can = task_log.capabilities
+
+    assert (can.durable, can.shared, can.exact_counts) == (False, False, False)
+
+
 async def test_nothing_can_be_changed(task_log: TaskLog) -> None:
     task_id = TaskIds()()
 

@@ -279,7 +279,9 @@ def test_a_type_for_checkers_only_is_refused_with_the_cure() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), object(), "\ud800", b"\xff"], ids=repr
+    "value",
+    [float("nan"), float("inf"), object(), "\ud800", b"\xff"],
+    ids=["nan", "infinity", "object", "surrogate", "bytes"],
 )
 def test_what_json_cannot_say_is_refused(value: object) -> None:
     definition = define(plain)

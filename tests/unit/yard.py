@@ -72,6 +72,8 @@ class Yard:
     log_plan: FaultPlan
     policy: Policy = field(default_factory=Policy)
     registry: TaskRegistry = field(default_factory=TaskRegistry)
+    left_in_flight: int = 0
+    left_running: int = 0
 
     @property
     def together(self) -> bool:

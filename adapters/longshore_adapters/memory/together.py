@@ -93,6 +93,6 @@ def _rejection(delivery: Delivery, answer: Finished, settlement: Settlement) -> 
     return Rejection(
         delivery=delivery,
         reason=answer.reason or "error",
-        detail="" if error is None else f"{error.type}: {error.message}",
+        detail="" if error is None else error.message,
         stamp=answer.run,
     )

@@ -75,12 +75,14 @@ def _order(row: Row) -> tuple[int, int]:
 def forget(transaction: Transaction, deliveries: Sequence[Delivery]) -> list[LongshoreError | None]:
     """Remove what is held by these deliveries; one that is gone already is fine."""
     items = [receipt_of(delivery) for delivery in deliveries]
+    numbers = {number for number, _ in items}
+    if len(numbers) < len(items):
+        return [answer for each in deliveries for answer in forget(transaction, [each])]
     removed = transaction.run(statements.FORGET, (json_list(items),)).rowcount
     if removed == len(items):
         return [None] * len(items)
     # What is still there is there under another receipt.
-    numbers = json_list(number for number, _ in items)
-    standing = {row[0] for row in transaction.all(statements.STANDING, (numbers,))}
+    standing = {row[0] for row in transaction.all(statements.STANDING, (json_list(numbers),))}
     return [
         lost(delivery) if number in standing else None
         for delivery, (number, _) in zip(deliveries, items, strict=True)
@@ -90,19 +92,18 @@ def forget(transaction: Transaction, deliveries: Sequence[Delivery]) -> list[Lon
 def give_back(transaction: Transaction, releases: Sequence[Release]) -> list[LongshoreError | None]:
     """Make deliveries visible again, each after its delay; a second release of one is lost."""
     now = transaction.now
-    items = [
-        (*receipt_of(release.delivery), int(visible_at <= now), visible_at, None)
-        for release in releases
-        for visible_at in (later(now, release.delay),)
+    moves: list[Row] = []
+    for release in releases:
+        visible_at = later(now, release.delay)
+        ready = int(visible_at <= now)
+        moves.append((*receipt_of(release.delivery), ready, visible_at, None))
+    moved = _move(transaction, moves)
+    for release in releases:
+        transaction.touched.add(release.delivery.queue)
+    return [
+        None if done else lost(release.delivery)
+        for release, done in zip(releases, moved, strict=True)
     ]
-    moved = {row[0] for row in transaction.all(statements.MOVE, (json_list(items),))}
-    answers: list[LongshoreError | None] = []
-    for release, (number, *_) in zip(releases, items, strict=True):
-        answers.append(None if number in moved else lost(release.delivery))
-        if number in moved:
-            transaction.touched.add(release.delivery.queue)
-        moved.discard(number)
-    return answers
 
 
 def hold(
@@ -110,14 +111,22 @@ def hold(
 ) -> list[LongshoreError | None]:
     """Let each lease end `lease` from now."""
     until = later(transaction.now, lease)
-    items = [
-        (number, receipt, 0, until, receipt) for number, receipt in map(receipt_of, deliveries)
-    ]
-    moved = {row[0] for row in transaction.all(statements.MOVE, (json_list(items),))}
+    receipts = map(receipt_of, deliveries)
+    moved = _move(
+        transaction, [(number, receipt, 0, until, receipt) for number, receipt in receipts]
+    )
     return [
-        None if number in moved else lost(delivery)
-        for delivery, (number, *_) in zip(deliveries, items, strict=True)
+        None if done else lost(delivery) for delivery, done in zip(deliveries, moved, strict=True)
     ]
+
+
+def _move(transaction: Transaction, moves: Sequence[Row]) -> list[bool]:
+    """Change messages, each given as a row for `MOVE`, where the receipt is still theirs."""
+    numbers = {move[0] for move in moves}
+    if len(numbers) < len(moves):
+        return [done for move in moves for done in _move(transaction, [move])]
+    moved = {row[0] for row in transaction.all(statements.MOVE, (json_list(moves),))}
+    return [move[0] in moved for move in moves]
 
 
 def bury(transaction: Transaction, rejections: Sequence[Rejection]) -> list[LongshoreError | None]:

@@ -94,8 +94,8 @@ class Lane:
 
     async def run(self, work: Callable[[Transaction], T]) -> T:
         """Do `work` in the thread, and answer what it answers."""
+        self.check_open()  # before the lock, which a fork may have left held
         operation = _operation(work)
-        self.check_open()
         with self._lock:
             self.check_open()
             self._inbox.put(operation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +22,7 @@ class Standing(NamedTuple):
     empty: bool
 
 
+@cache
 def steps() -> tuple[str, ...]:
     """Give the scripts in order: the nth makes version n of a file of version n - 1."""
     schema = files("longshore_adapters.sqlite").joinpath("schema.sql")
@@ -74,8 +77,8 @@ def _run(connection: sqlite3.Connection, script: str) -> None:
 def _statements(script: str) -> Iterator[str]:
     """Split a script; `executescript` would commit the transaction first."""
     statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
+    for piece in re.split("(?<=;)", script):
+        statement += piece
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""

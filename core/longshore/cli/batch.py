@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from longshore.cli.exit import DoneInPartError, ExitCode, InputError
-from longshore.cli.kinds import read_json
+from longshore.cli.kinds import as_object, read_json
 from longshore.errors import ConfigurationError, EnqueueError, LongshoreError
 from longshore.identity import TaskIds
 
@@ -92,7 +92,7 @@ def source(name: str) -> Generator[IO[bytes]]:
             yield kept
         return
     try:
-        file = Path(name).open("rb")
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below, apart from the error of opening
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror}"
         raise InputError(message) from error
@@ -165,9 +165,7 @@ class Sending:
             raise DoneInPartError(message) from error
 
 
-def chunks(
-    items: Iterator[tuple[int, Draft]], size: int
-) -> Iterator[list[tuple[int, Draft]]]:
+def chunks(items: Iterator[tuple[int, Draft]], size: int) -> Iterator[list[tuple[int, Draft]]]:
     """Cut into lists of at most `size`."""
     chunk: list[tuple[int, Draft]] = []
     for item in items:
@@ -197,11 +195,11 @@ def _check(
 
 def _draft(drafting: Drafting, line: bytes) -> Draft:
     try:
-        found: Any = read_json(line)
+        found = as_object(read_json(line))
     except ValueError as error:
         message = f"it is not JSON: {error}"
         raise InputError(message) from None
-    if not isinstance(found, dict):
+    if found is None:
         message = "it is not a JSON object"
         raise InputError(message)
     return drafting.of_line(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
@@ -10,7 +10,7 @@ from longshore.cli.invocation import Invocation
 from longshore.cli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _SHARED: Final = ("app", "url", "json", "debug")
 
@@ -86,5 +86,5 @@ def _without_equals(value: object) -> object:
     if isinstance(value, str):
         return value.removeprefix("=")
     if isinstance(value, list | tuple):
-        return tuple(_without_equals(each) for each in value)
+        return tuple(_without_equals(each) for each in cast("Iterable[object]", value))
     return value

@@ -170,7 +170,7 @@ ENTRIES: Final = (
     Entry(
         name="demo",
         home="demo:demo",
-        summary="Run tasks, kill their worker, and watch them finish.",
+        summary="Hash real files with worker processes, and show the log.",
         section=_TRY,
     ),
     Entry(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.cli.exit import InputError
+from longshore.cli.kinds import as_list, as_object, as_texts
 from longshore.definition import define
 from longshore.draft import Draft, EnqueueOptions
 from longshore.errors import UnknownTaskError
@@ -52,7 +53,9 @@ class Drafting:
         known = {"task", "args", "kwargs", *OPTION_NAMES}
         unknown = sorted(set(line) - known)
         if unknown:
-            message = f"there is no {', '.join(unknown)}; a line may have: {', '.join(sorted(known))}"
+            message = (
+                f"there is no {', '.join(unknown)}; a line may have: {', '.join(sorted(known))}"
+            )
             raise InputError(message)
         name = line.get("task")
         if not isinstance(name, str):
@@ -69,17 +72,19 @@ def arguments_of(
     """Put together a list or object of arguments, an object, and single ones by name."""
     positional: list[object] = []
     named: dict[str, object] = {}
-    if isinstance(args, dict):
-        named |= args
-    elif isinstance(args, list):
-        positional += args
+    by_name, in_order = as_object(args), as_list(args)
+    if by_name is not None:
+        named |= by_name
+    elif in_order is not None:
+        positional += in_order
     elif args is not None:
         message = '"args" is a list of arguments or an object of them by name'
         raise InputError(message)
-    for more in (kwargs, dict(pairs)):
-        if more is None:
+    for given in (kwargs, dict(pairs)):
+        if given is None:
             continue
-        if not isinstance(more, dict):
+        more = as_object(given)
+        if more is None:
             message = '"kwargs" is an object of arguments by name'
             raise InputError(message)
         twice = sorted(named.keys() & more.keys())
@@ -92,10 +97,8 @@ def arguments_of(
 
 def _options(given: dict[str, Any]) -> EnqueueOptions:
     """Read a line's options; each text where text belongs."""
-    tags = given.pop("tags", ())
-    if isinstance(tags, str):
-        tags = [tags]
-    if not (isinstance(tags, list | tuple) and all(isinstance(tag, str) for tag in tags)):
+    tags = as_texts(given.pop("tags", []))
+    if tags is None:
         message = '"tags" is a list of texts'
         raise InputError(message)
     for name in _TEXTS:
@@ -105,7 +108,7 @@ def _options(given: dict[str, Any]) -> EnqueueOptions:
     if not isinstance(given.get("delete_on_complete", False), bool):
         message = '"delete_on_complete" is true or false'
         raise InputError(message)
-    return EnqueueOptions(**given, tags=tuple(tags))
+    return EnqueueOptions(**given, tags=tags)
 
 
 _TEXTS: Final = ("queue", "key", "category", "tenant", "owner", "label", "parent")

@@ -42,8 +42,7 @@ def settings(invocation: Invocation) -> None:
                     for row in rows
                 ],
                 "ignored": [
-                    {"name": one.name, "source": one.source, "reason": one.reason}
-                    for one in unused
+                    {"name": one.name, "source": one.source, "reason": one.reason} for one in unused
                 ],
             }
         )

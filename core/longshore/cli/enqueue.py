@@ -59,8 +59,9 @@ if TYPE_CHECKING:
 @option("--batch", metavar="FILE", help="Read tasks from NDJSON, one a line; - is standard input.")
 @option("--skip-bad", is_flag=True, help="Of a batch, send the good lines although some are bad.")
 @click.pass_obj
-def enqueue(
+def enqueue(  # noqa: PLR0913 - one parameter for each option
     invocation: Invocation,
+    /,
     *,
     name: str | None,
     named: str | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from longshore.cli.command import option
@@ -83,11 +83,11 @@ class Filter:
         """The parts that ask for something, as JSON."""
         said: dict[str, object] = {}
         for each in fields(self):
-            value = getattr(self, each.name)
+            value: object = getattr(self, each.name)
             if each.name == "states" and value:
                 said["states"] = sorted(state.value for state in self.wanted(frozenset()))
             elif isinstance(value, tuple) and value:
-                said[each.name] = list(_flat(value))
+                said[each.name] = list(_flat(cast("tuple[tuple[str, ...], ...]", value)))
             elif value:
                 said[each.name] = value
         return said

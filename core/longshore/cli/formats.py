@@ -1,25 +1,26 @@
-"""The forms of an export: what a task becomes in each, and how ndjson and json are read back."""
+"""The forms of an export: what a task becomes in each."""
 
 from __future__ import annotations
 
 import csv
 import io
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import asdict, dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from longshore.cli.exit import InputError
-from longshore.cli.kinds import read_json
 from longshore.cli.output import to_json
 from longshore.cli.records import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from longshore.task import Task
 
 VERSION: Final = 1
-_KIND: Final = "longshore export"
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""How a spreadsheet recognises a formula; a task's texts are not to become one."""
+
+KIND: Final = "longshore export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Header:
     filter: Mapping[str, object]
     count: int
     exact: bool = True
-    kind: str = _KIND
+    kind: str = KIND
     version: int = VERSION
 
 
@@ -134,88 +135,6 @@ def exported(task: Task) -> dict[str, object]:
     """A task with everything its row holds, and its message as it is."""
     body = None if task.body is None else b64encode(task.body).decode("ascii")
     return {**whole(task), "message": body}
-
-
-def message_of(row: Mapping[str, Any]) -> bytes | None:
-    """Read an exported task's message; None where the row had none."""
-    kept = row.get("message")
-    if kept is None:
-        return None
-    try:
-        return b64decode(kept, validate=True)
-    except (TypeError, ValueError) as error:
-        message = f'"message" is not base64: {error}'
-        raise InputError(message) from error
-
-
-def read_export(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
-    """Read an export's tasks with their line numbers, from its start.
-
-    ndjson, and json as it was written here, are read line by line; json of another layout is
-    read whole. `InputError` where it is no export, or of a newer version. A line that is no
-    JSON is given as the ValueError.
-    """
-    first = file.readline()
-    try:
-        header = read_json(first)
-    except ValueError:
-        yield from _json_tasks(file, first)
-        return
-    if isinstance(header, dict) and "tasks" in header:
-        yield from _whole(header)
-        return
-    _check(header)
-    for number, line in enumerate(file, 2):
-        if line.strip():
-            yield number, _read(line)
-
-
-def _json_tasks(file: IO[bytes], first: bytes) -> Iterator[tuple[int, Any]]:
-    opening = file.readline()
-    if opening.strip() == b'"tasks": [':
-        try:
-            _check(read_json(first.rstrip().removesuffix(b",") + b"}").get("header"))
-        except ValueError as error:
-            raise InputError(_NO_EXPORT) from error
-        for number, line in enumerate(file, 3):
-            if line.strip() == b"]}":
-                return
-            yield number, _read(line.rstrip().removesuffix(b","))
-        message = "the export ends before its end; it was cut off"
-        raise InputError(message)
-    try:
-        found = read_json(first + opening + file.read())
-    except ValueError as error:
-        raise InputError(_NO_EXPORT) from error
-    yield from _whole(found)
-
-
-def _whole(found: Any) -> Iterator[tuple[int, Any]]:
-    _check(found.get("header") if isinstance(found, dict) else None)
-    tasks = found.get("tasks")
-    yield from enumerate(tasks if isinstance(tasks, list) else [], 1)
-
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How a spreadsheet recognises a formula; a task's texts are not to become one."""
-
-_NO_EXPORT: Final = "it is no export of Longshore; give what `longshore export` wrote"
-
-
-def _check(header: object) -> None:
-    if not isinstance(header, dict) or header.get("kind") != _KIND:
-        raise InputError(_NO_EXPORT)
-    version = header.get("version")
-    if not isinstance(version, int) or version > VERSION:
-        message = f"the export is of version {version!r}, this Longshore reads {VERSION}; upgrade it"
-        raise InputError(message)
-
-
-def _read(line: bytes) -> Any:
-    try:
-        return read_json(line)
-    except ValueError as error:
-        return error
 
 
 def _cell(value: object) -> str:

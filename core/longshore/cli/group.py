@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import click
 
@@ -89,7 +89,11 @@ class CommandGroup(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - as click's, which is overloaded
+    def main(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - click's is overloaded by standalone_mode, which is ours to choose
+        self,
+        args: Sequence[str] | None = None,
+        **extra: Any,  # noqa: ANN401 - click's own, passed through
+    ) -> NoReturn:
         """Run a command line and leave the process with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
         options = words[: words.index("--")] if "--" in words else words

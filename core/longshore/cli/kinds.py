@@ -3,144 +3,46 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from longshore.errors import ConfigurationError, ScheduleError
+from longshore.errors import LongshoreError, ScheduleError
 from longshore.priority import parse_priority
-from longshore.when import parse_duration
+from longshore.task import parse_states
+from longshore.when import parse_duration, parse_when
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, tzinfo
 
 _AGO: Final = "ago"
 
 
-class Duration(click.ParamType):
-    """A length of time: `90`, `10m`, `1h30m`, `10 minutes`; bare numbers are seconds."""
+class Kind(click.ParamType):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument] - generic only since click 8.4
+    """Text that a function reads; what it raises becomes a usage error of the option."""
 
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read it; zero is a duration."""
-        try:
-            return parse_duration(value)
-        except ScheduleError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Priority(click.ParamType):
-    """0 to 100, higher first, or low, normal, high, urgent."""
-
-    name = "priority"
+    def __init__(self, name: str, read: Callable[[str], object]) -> None:
+        """`name` stands for the value in help; `read` raises LongshoreError or ValueError."""
+        self.name = name
+        self._read = read
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read it."""
-        try:
-            return parse_priority(value)
-        except ConfigurationError as error:
-            self.fail(str(error), param, ctx)
-
-
-class States(click.ParamType):
-    """States, groups of them and the originals' words, with commas between."""
-
-    name = "state"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[Any]:
-        """Read them as a set of `TaskState`."""
-        if isinstance(value, frozenset):
-            return value
-        from longshore.task import parse_states  # noqa: PLC0415 - only where states are given
-
-        try:
-            return parse_states(value.split(","))
-        except ConfigurationError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Names(click.ParamType):
-    """Names with commas between."""
-
-    name = "name"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Read them; at least one."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(part.strip() for part in value.split(",") if part.strip())
-        if not names:
-            self.fail(f"{value!r} holds no name", param, ctx)
-        return names
-
-
-class JsonValue(click.ParamType):
-    """JSON of one of the given types."""
-
-    name = "json"
-
-    def __init__(self, *types: type, words: str) -> None:
-        """`words` name the types in an error."""
-        self._types = types
-        self._words = words
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        """Read it."""
+        self,
+        value: Any,  # noqa: ANN401 - as click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 - as click's
+        """Read text; a default that is no text is left as it is."""
         if not isinstance(value, str):
             return value
         try:
-            found = read_json(value)
-        except ValueError as error:
-            self.fail(f"{value!r} is not JSON: {error}; give {self._words}", param, ctx)
-        if not isinstance(found, self._types):
-            self.fail(f"{value!r} is not {self._words}", param, ctx)
-        return found
+            return self._read(value)
+        except (LongshoreError, ValueError) as error:
+            self.fail(str(error), param, ctx)
 
 
-class Pair(click.ParamType):
-    """`NAME=VALUE`; the value is read as JSON where it is JSON, else as text."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        """Read it."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = value.partition("=")
-        if not equals or not name.isidentifier():
-            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
-        try:
-            return name, read_json(text)
-        except ValueError:
-            return name, text
-
-
-DURATION: Final = Duration()
-PRIORITY: Final = Priority()
-STATES: Final = States()
-NAMES: Final = Names()
-ARGUMENTS: Final = JsonValue(
-    list, dict, words="""a JSON list of arguments, or an object such as {"to": "a@b.c"}"""
-)
-OBJECT: Final = JsonValue(dict, words="""a JSON object such as {"to": "a@b.c"}""")
-PAIR: Final = Pair()
-
-
-def read_json(text: str | bytes) -> Any:
+def read_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
     """Read strict JSON; ValueError for anything else, NaN and too deep nesting among it."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
@@ -149,13 +51,30 @@ def read_json(text: str | bytes) -> Any:
         raise ValueError(message) from None
 
 
+def as_object(found: object) -> dict[str, Any] | None:
+    """A JSON object; None for anything else."""
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def as_list(found: object) -> list[object] | None:
+    """A JSON list; None for anything else."""
+    return cast("list[object]", found) if isinstance(found, list) else None
+
+
+def as_texts(found: object) -> tuple[str, ...] | None:
+    """A JSON list of texts; None for anything else."""
+    items = as_list(found)
+    if items is None:
+        return None
+    texts = tuple(item for item in items if isinstance(item, str))
+    return texts if len(texts) == len(items) else None
+
+
 def moment_before(text: str, *, now: datetime, zone: tzinfo) -> datetime:
     """Read a time in the past: a length of time is counted back from now (`2h`, `3 days ago`).
 
     Everything else is read as `parse_when` does. Raises `ScheduleError`.
     """
-    from longshore.when import parse_when  # noqa: PLC0415 - only where a time is given
-
     length = text.strip().lower().removesuffix(_AGO).strip().removeprefix("-")
     if not length.replace(".", "").isdigit():
         try:
@@ -166,6 +85,67 @@ def moment_before(text: str, *, now: datetime, zone: tzinfo) -> datetime:
     return now if moment is None else moment
 
 
-def _refuse_constant(word: str) -> Any:
+def _states(text: str) -> object:
+    return parse_states(text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        message = f"{text!r} holds no name"
+        raise ValueError(message)
+    return names
+
+
+def _arguments(text: str) -> object:
+    found = _json(text, _ARGUMENTS)
+    if as_object(found) is None and as_list(found) is None:
+        message = f"{text!r} is not {_ARGUMENTS}"
+        raise ValueError(message)
+    return found
+
+
+def _object(text: str) -> object:
+    found = _json(text, _OBJECT)
+    if as_object(found) is None:
+        message = f"{text!r} is not {_OBJECT}"
+        raise ValueError(message)
+    return found
+
+
+def _pair(text: str) -> tuple[str, object]:
+    """Read NAME=VALUE; the value as JSON where it is JSON, else as text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        message = f"{text!r} is not NAME=VALUE"
+        raise ValueError(message)
+    try:
+        return name, read_json(value)
+    except ValueError:
+        return name, value
+
+
+def _json(text: str, wanted: str) -> object:
+    try:
+        found: object = read_json(text)
+    except ValueError as error:
+        message = f"{text!r} is not JSON: {error}; give {wanted}"
+        raise ValueError(message) from None
+    return found
+
+
+def _refuse_constant(word: str) -> object:
     message = f"{word} is no JSON"
     raise ValueError(message)
+
+
+_OBJECT: Final = """a JSON object such as {"to": "a@b.c"}"""
+_ARGUMENTS: Final = """a JSON list of arguments, or an object such as {"to": "a@b.c"}"""
+
+DURATION: Final = Kind("duration", parse_duration)
+PRIORITY: Final = Kind("priority", parse_priority)
+STATES: Final = Kind("state", _states)
+NAMES: Final = Kind("name", _names)
+ARGUMENTS: Final = Kind("json", _arguments)
+OBJECT: Final = Kind("json", _object)
+PAIR: Final = Kind("name=value", _pair)

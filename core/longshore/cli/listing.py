@@ -133,7 +133,7 @@ class _JsonPages:
         from longshore.cli.output import to_json  # noqa: PLC0415 - only with --json
 
         for task in page.tasks:
-            self._output.raw(',\n  ' if self._begun else '{"tasks": [\n  ')
+            self._output.raw(",\n  " if self._begun else '{"tasks": [\n  ')
             self._output.raw(to_json(summary(task)))
             self._begun = True
 

@@ -52,9 +52,7 @@ class OneTaskQueue:
         """Send to the real queue."""
         return await self.real.send(messages)
 
-    async def receive(
-        self, *, limit: int, wait: timedelta, lease: timedelta
-    ) -> list[Delivery]:
+    async def receive(self, *, limit: int, wait: timedelta, lease: timedelta) -> list[Delivery]:
         """Deliver the copy, and after it nothing, without waiting."""
         del limit, wait, lease
         delivered, self._waiting = self._waiting, []
@@ -97,4 +95,8 @@ def only(ports: Ports, task: Task) -> Ports:
     `together` is left out: it would settle the copy as if it were the message.
     """
     queue = OneTaskQueue(ports.queue(task.spec.queue), task)
-    return replace(ports, queue=lambda _name: queue, together=None)
+
+    def named(_name: str) -> Queue:
+        return queue
+
+    return replace(ports, queue=named, together=None)

@@ -162,9 +162,7 @@ def _ignore(_done: int) -> None:
     """Advance nothing."""
 
 
-def _plain_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, head: bool
-) -> None:
+def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, head: bool) -> None:
     lines = [columns, *rows] if head else rows
     widths = [max((len(line[i]) for line in lines), default=0) for i in range(len(columns))]
     for line in lines:
@@ -172,9 +170,7 @@ def _plain_table(
         click.echo(_GAP.join(cells).rstrip())
 
 
-def _rich_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, head: bool
-) -> None:
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, head: bool) -> None:
     from rich.console import Console  # noqa: PLC0415 - only on a terminal
     from rich.table import Table  # noqa: PLC0415 - only on a terminal
     from rich.text import Text  # noqa: PLC0415 - only on a terminal

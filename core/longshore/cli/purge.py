@@ -78,7 +78,9 @@ def purge(
         invocation.output.document(said)
     else:
         refused = f", {tally.refused} refused" if tally.refused else ""
-        invocation.output.line(f"{tally.changed} tasks {'cancelled' if waiting else 'cleared'}{refused}")
+        invocation.output.line(
+            f"{tally.changed} tasks {'cancelled' if waiting else 'cleared'}{refused}"
+        )
     return tally.code
 
 

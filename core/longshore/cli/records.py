@@ -128,8 +128,7 @@ def attempt(tried: Attempt) -> dict[str, object]:
         "duration": seconds(tried.duration),
         "error": error(tried.error, traceback=True),
         "lines": [
-            {"at": moment(line.at), "level": line.level, "text": line.text}
-            for line in tried.lines
+            {"at": moment(line.at), "level": line.level, "text": line.text} for line in tried.lines
         ],
     }
 

@@ -64,6 +64,7 @@ class NotRunError(LongshoreError):
 @click.pass_obj
 def run(
     invocation: Invocation,
+    /,
     *,
     name: str | None,
     named: str | None,

@@ -71,7 +71,9 @@ class ForceNeededError(LongshoreError):
 @click.argument("task_id", metavar="ID", required=False)
 @click.argument("state", metavar="STATE", required=False, type=STATES)
 @option("--id", "-i", "named", metavar="ID", help="The task, in place of the argument.")
-@option("--state", "--status", "-s", "wanted", type=STATES, help="The state, in place of the argument.")
+@option(
+    "--state", "--status", "-s", "wanted", type=STATES, help="The state, in place of the argument."
+)
 @option("--force", is_flag=True, help="End a running task from outside.")
 @click.pass_obj
 def status(  # noqa: PLR0913 - one parameter for each option

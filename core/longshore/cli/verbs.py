@@ -44,6 +44,7 @@ def _command(  # noqa: PLR0913 - all that one command differs in
     @click.pass_obj
     def command(
         invocation: Invocation,
+        /,
         *,
         chosen: Filter,
         force: bool = False,

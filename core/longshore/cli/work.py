@@ -12,6 +12,7 @@ from longshore.cli.command import Command, option
 from longshore.cli.exit import ExitCode
 from longshore.cli.kinds import DURATION, NAMES
 from longshore.cli.sample import with_sample
+from longshore.when import parse_duration
 
 if TYPE_CHECKING:
     from longshore.cli.invocation import Invocation
@@ -53,9 +54,7 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
 @option(
     "--max-tasks", "--max-jobs", type=click.IntRange(1), help="End after so many tasks (exit 10)."
 )
-@option(
-    "--max-time", "--cooldown", "--timeout", type=DURATION, help="End after so long (exit 11)."
-)
+@option("--max-time", "--cooldown", "--timeout", type=DURATION, help="End after so long (exit 11).")
 @option(
     "--memory",
     "--memory-limit",
@@ -76,12 +75,13 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
 @option("--output", metavar="LEVEL|FILE", help="Level of the log, or a file to write it to.")
 @option("--id", "-i", "task_id", metavar="ID", help="Run this one task, as `longshore run --id`.")
 @click.pass_context
-def work(ctx: click.Context, **given: Any) -> int:  # noqa: ANN401 - the worker's options
+def work(ctx: click.Context, /, **given: Any) -> int:  # noqa: ANN401 - the worker's options
     """Run a worker, or several, until told to stop.
 
     Serves the named queues, else every queue that the settings or the application's own tasks
-    name. TERM, INT or QUIT drains: nothing new is taken, what has not begun goes back, what runs may end within
-    --grace. A second signal interrupts what runs, and gives it back; a third ends the process.
+    name. TERM, INT or QUIT drains: nothing new is taken, what has not begun goes back, and what
+    runs may end within --grace. A second signal interrupts what runs and gives it back, a third
+    ends the process.
 
     The log goes to standard error, a line when a task begins and when it ends; with --json, an
     object a line, and at the end one on standard output that says why the worker ended.
@@ -147,14 +147,14 @@ def _pauses(
 ) -> tuple[timedelta | None, timedelta | None]:
     """Read --sleep and --idle; for `task:run` bare numbers are microseconds, and loops."""
     if not as_task_run:
-        length = None if idle is None else DURATION.convert(idle, None, None)
-        return (None if poll is None else DURATION.convert(poll, None, None)), length or None
+        length = None if idle is None else parse_duration(idle)
+        return (None if poll is None else parse_duration(poll)), length or None
     loop = _LOOP
     if poll is not None:
         bare = poll.strip().isdigit()
-        loop = timedelta(microseconds=int(poll)) if bare else DURATION.convert(poll, None, None)
+        loop = timedelta(microseconds=int(poll)) if bare else parse_duration(poll)
     if idle is not None and not idle.strip().isdigit():
-        return None, DURATION.convert(idle, None, None) or None
+        return None, parse_duration(idle) or None
     loops = _LOOPS if idle is None else int(idle)
     return None, (loop * loops) or None
 

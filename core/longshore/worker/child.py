@@ -6,28 +6,34 @@ task's arguments cross as the message's own bytes and are checked again here.
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import signal
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from longshore.clock import SystemClock
 from longshore.codec import decode
 from longshore.context import Context
 from longshore.definition import TaskDefinition, define, walk
 from longshore.errors import LongshoreError, TaskDefinitionError
-from longshore.worker.attempt import call
+from longshore.worker.attempt import acall, call
+from longshore.worker.capture import captured
 from longshore.worker.holding import Holding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
     from multiprocessing.connection import Connection
 
     from longshore.policy import QueuePolicy
     from longshore.report import Report
     from longshore.task import LogLine, TaskSpec
+
+PROGRESS_EVERY: Final = 0.2
+"""Seconds between two notes of progress that cross the pipe; those in between are left out."""
 
 
 class HandlerError(LongshoreError):
@@ -49,9 +55,13 @@ class Job:
     run: int
     lease: timedelta
     timeout: timedelta | None
+    luck: float
+    log_lines: int
+    log_bytes: int
+    capture: bool
 
     @classmethod
-    def of(cls, held: Holding, definition: TaskDefinition, body: bytes) -> Job:
+    def of(cls, held: Holding, definition: TaskDefinition, body: bytes, *, capture: bool) -> Job:
         """Describe an attempt; `TaskDefinitionError` where its function has no importable name."""
         function: Any = definition.function
         module, path = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
@@ -73,7 +83,35 @@ class Job:
             run=held.run,
             lease=held.lease,
             timeout=held.timeout,
+            luck=held.luck,
+            log_lines=held.ctx.log_lines,
+            log_bytes=held.ctx.log_bytes,
+            capture=capture,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a handler said of its progress, sent while it runs."""
+
+    share: float | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """An exception in parts: many cannot be unpickled, because their class has an `__init__`."""
+
+    kind: type[BaseException]
+    args: tuple[object, ...]
+    state: Mapping[str, object]
+
+    def rebuild(self) -> BaseException:
+        """Make the exception again, without its `__init__`, which has run once."""
+        error = self.kind.__new__(self.kind)
+        error.args = self.args
+        error.__dict__.update(self.state)
+        return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +119,7 @@ class Answer:
     """What an attempt came to, with what it wrote on the way."""
 
     result: object = None
-    error: Exception | None = None
+    error: BaseException | Raised | None = None
     traceback: str = ""
     report: Report | None = None
     lines: tuple[LogLine, ...] = ()
@@ -93,28 +131,31 @@ class Answer:
         if self.report is not None:
             ctx.report.take(self.report)
         if self.error is not None:
-            self.error.__cause__ = HandlerError(f"in the child process:\n{self.traceback}")
-            raise self.error
+            error = self.error.rebuild() if isinstance(self.error, Raised) else self.error
+            error.__cause__ = HandlerError(f"in the child process:\n{self.traceback}")
+            raise error
         return self.result
 
 
 def serve(pipe: Connection[Any, Any]) -> None:
     """Run jobs from the pipe, one at a time, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
-            job: Job = pipe.recv()
-        except EOFError:
-            return
-        pipe.send_bytes(_pickled(_run(job)))
-
-
-def _run(job: Job) -> Answer:
-    held = _holding(job)
     try:
-        held.definition = _find(job)
-        result = call(held)
-    except Exception as error:  # noqa: BLE001 - a handler may raise anything
+        while True:
+            job: Job = pipe.recv()
+            with captured(enabled=job.capture):
+                answer = _run(job, pipe.send)
+            pipe.send_bytes(_pickled(answer))
+    except (EOFError, OSError):  # the worker is gone, and nobody waits for an answer
+        return
+
+
+def _run(job: Job, send: Callable[[object], None]) -> Answer:
+    held = _holding(job, send)
+    try:
+        held.definition = definition = _find(job)
+        result = asyncio.run(acall(held)) if definition.is_async else call(held)
+    except BaseException as error:  # noqa: BLE001 - a handler may raise anything, SystemExit too
         return Answer(
             error=error,
             traceback="".join(traceback.format_exception(error)),
@@ -133,13 +174,55 @@ def _find(job: Job) -> TaskDefinition:
     return define(found, name=job.name)
 
 
-def _holding(job: Job) -> Holding:
-    message = decode(job.body)
+class _SendingContext(Context):
+    """A context whose progress crosses the pipe."""
+
+    __slots__ = ("_next", "_send")
+
+    _send: Callable[[object], None]
+    _next: float
+
+    def send_by(self, send: Callable[[object], None]) -> None:
+        """Use `send` from now on."""
+        self._send, self._next = send, 0.0
+
+    def progress(self, share: float | None = None, text: str | None = None) -> None:
+        """Say how far it is; see `Context.progress`."""
+        Context.progress(self, share, text)
+        now = self.clock.monotonic()
+        if now < self._next:
+            return
+        noted = self.take_progress()
+        if noted is not None:
+            self._next = now + PROGRESS_EVERY
+            self._send(Progress(share=noted[0], text=noted[1]))
+
+
+def _holding(job: Job, send: Callable[[object], None]) -> Holding:
+    spec = job.spec
+    ctx = _SendingContext(
+        task_id=spec.id,
+        task_name=job.name,
+        queue=spec.queue,
+        attempt=job.attempt,
+        fence=job.token,
+        clock=SystemClock(),
+        run=job.run,
+        max_attempts=spec.max_attempts,
+        priority=spec.priority,
+        tags=spec.tags,
+        tenant=spec.tenant,
+        owner=spec.owner,
+        parent_id=spec.parent_id,
+        log_lines=job.log_lines,
+        log_bytes=job.log_bytes,
+    )
+    ctx.send_by(send)
     return Holding(
         delivery=None,
         definition=None,
-        message=message,
-        spec=job.spec,
+        message=decode(job.body),
+        spec=spec,
         policy=job.policy,
         token=job.token,
         attempt=job.attempt,
@@ -148,44 +231,51 @@ def _holding(job: Job) -> Holding:
         claimed_at=0.0,
         deadline=0.0,
         timeout=job.timeout,
-        ctx=Context(
-            task_id=job.spec.id,
-            task_name=job.name,
-            queue=job.spec.queue,
-            attempt=job.attempt,
-            fence=job.token,
-            clock=SystemClock(),
-            run=job.run,
-            tags=job.spec.tags,
-            tenant=job.spec.tenant,
-        ),
+        luck=job.luck,
+        ctx=ctx,
     )
 
 
 def _pickled(answer: Answer) -> bytes:
     """Pickle the answer; what cannot be pickled is stood for, and said."""
-    try:
-        raw = pickle.dumps(answer)
-        pickle.loads(raw)  # noqa: S301 - our own bytes, read back to see that they can be
-    except Exception:  # noqa: BLE001 - pickling runs the handler's code, which may raise anything
-        return pickle.dumps(_plain(answer))
-    return raw
+    for make in (_as_it_is, _in_parts, _plain):
+        try:
+            raw = pickle.dumps(make(answer))
+            found: Answer = pickle.loads(raw)  # noqa: S301 - our own bytes, to see that they can be read
+            if isinstance(found.error, Raised):
+                found.error.rebuild()
+        except Exception:  # noqa: BLE001, S112 - pickling runs the handler's own code
+            continue
+        return raw
+    last_line = answer.traceback.strip().rpartition("\n")[2]
+    return pickle.dumps(replace(_plain(replace(answer, error=None)), error=HandlerError(last_line)))
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer
+
+
+def _in_parts(answer: Answer) -> Answer:
+    error = answer.error
+    if not isinstance(error, BaseException):
+        return answer
+    return replace(answer, error=Raised(kind=type(error), args=error.args, state=vars(error)))
 
 
 def _plain(answer: Answer) -> Answer:
+    """The answer as far as it can surely be carried: plain results, texts for arguments."""
     from pydantic_core import from_json, to_json  # noqa: PLC0415 - needed by odd results alone
 
     error = answer.error
-    named = None if error is None else HandlerError(f"{type(error).__name__}: {error}")
+    if isinstance(error, BaseException):
+        error = Raised(kind=type(error), args=tuple(map(_told, error.args)), state={})
     try:
         result = cast("object", from_json(to_json(answer.result)))
-    except ValueError as problem:
-        named = named or HandlerError(f"the result cannot leave the child process: {problem}")
+    except Exception as problem:  # noqa: BLE001 - writing it runs the handler's own code
+        error = error or HandlerError(f"the result cannot leave the child process: {problem}")
         result = None
-    return Answer(
-        result=result,
-        error=named,
-        traceback=answer.traceback,
-        report=answer.report,
-        lines=answer.lines,
-    )
+    return replace(answer, result=result, error=error)
+
+
+def _told(value: object) -> object:
+    return value if isinstance(value, str | int | float | None) else repr(value)

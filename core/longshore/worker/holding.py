@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
     from longshore.context import Context
     from longshore.definition import TaskDefinition
+    from longshore.errors import LongshoreError
     from longshore.message import Message
     from longshore.policy import QueuePolicy
     from longshore.queue import Delivery
-    from longshore.task import TaskSpec
+    from longshore.task import Reason, TaskSpec
 
 Stop: TypeAlias = Literal["lost", "cancel", "timeout", "drain"]
 
@@ -24,8 +25,9 @@ class Holding:
     """A task under our token. Times are monotonic seconds of the worker's clock.
 
     `deadline` is when we stop by ourselves unless a renewal moved it (protocol.md §6.1).
-    `stopped` says why the handler was told to stop; `definition` is None for a name that no
-    task is registered under, which ends the attempt at once.
+    `stopped` says why the handler was told to stop. `problem` is why the task cannot be run at
+    all, `unfit` the reason to record for a message that no attempt can help. `luck` is where in
+    its jitter the next wait falls: decided once, so that all who ask are answered alike.
     """
 
     delivery: Delivery | None
@@ -42,6 +44,9 @@ class Holding:
     timeout: timedelta | None
     ctx: Context
     alone: bool = False
+    luck: float = 0.0
+    problem: LongshoreError | None = None
+    unfit: Reason | None = None
     began_at: datetime | None = None
     began: float = 0.0
     timeout_at: float | None = None
@@ -49,6 +54,12 @@ class Holding:
     ended: bool = False
     interrupt: Callable[[], object] | None = None
     extra: list[Delivery] = field(default_factory=list["Delivery"])
+
+    def keep(self, copy: Delivery) -> None:
+        """Keep a further delivery of the task: the newest is the one to settle (protocol.md §5)."""
+        if self.delivery is not None:
+            self.extra.append(self.delivery)
+        self.delivery = copy
 
     def stop(self, why: Stop) -> None:
         """Tell the handler to stop, once; how soon it does is its executor's nature."""

@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longshore.codec import decode
-from longshore.errors import MessageError, UnknownTaskError
+from longshore.errors import MessageError, UnavailableError, UnknownTaskError
 from longshore.identity import TaskId
+from longshore.message import Message
 from longshore.priority import NORMAL
 from longshore.protocol import Answer, Change, Claim, Verb
 from longshore.queue import Rejection, Release
-from longshore.task import TaskSpec
+from longshore.task import Reason, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from longshore.definition import TaskDefinition, TaskRegistry
-    from longshore.message import Message
+    from longshore.errors import LongshoreError
     from longshore.policy import Policy
     from longshore.ports import Ports
     from longshore.protocol import Claimed
     from longshore.queue import Delivery, Queue
+    from longshore.task import Task
 
+    Rows: TypeAlias = list[Task | None]
+
+_log = logging.getLogger("longshore.worker")
 LONGEST_RELEASE: Final = timedelta(minutes=15)
+OFTEN: Final = 50
+"""Receives after which a message is parked, not released: half of the usual brokers' limit."""
 _SOON: Final = timedelta(milliseconds=100)
+_LONGEST_STAMP: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """A readable delivery and the claim made for it. No definition: an unregistered name."""
+    """A delivery and the claim made for it.
+
+    `problem` is why its task cannot be run, and `unfit` the reason to record: the claim is made
+    all the same, because the task's row is to end, and its message to leave the queue.
+    """
 
     delivery: Delivery
     message: Message
     definition: TaskDefinition | None
     claim: Claim
+    problem: LongshoreError | None = None
+    unfit: Reason | None = None
+
+
+Unreadable: TypeAlias = "tuple[Delivery, MessageError]"
 
 
 class Intake:
@@ -53,22 +71,66 @@ class Intake:
         self._max_rescues = policy.max_rescues
         self._worker = worker
 
-    async def read(self, deliveries: Sequence[Delivery]) -> list[Bid]:
-        """Decode deliveries; what cannot be read goes to the dead-letter queue with a reason."""
+    def read(self, deliveries: Sequence[Delivery]) -> tuple[list[Bid], list[Unreadable]]:
+        """Decode deliveries; answer bids, and what cannot be read."""
         now = self._ports.clock.now()
         bids: list[Bid] = []
-        bad: list[Rejection] = []
+        bad: list[Unreadable] = []
         for delivery in deliveries:
             try:
                 bids.append(self._bid(delivery, decode(delivery.body), now))
             except MessageError as error:
-                bad.append(Rejection(delivery=delivery, reason=error.reason, detail=error.problem))
+                bad.append((delivery, error))
+        return bids, bad
+
+    async def known(
+        self,
+        unreadable: Sequence[Unreadable],
+        asked: Callable[[Callable[[], Awaitable[Rows]]], Awaitable[Rows]],
+    ) -> list[Bid]:
+        """Bid for unreadable messages of logged tasks, whose rows are to end with them.
+
+        The others go to the dead-letter queue with a reason, at once. `asked` repeats a question
+        until the log answers.
+        """
+        keys = [delivery.key for delivery, _ in unreadable if delivery.key is not None]
+        rows = await asked(lambda: self._ports.task_log.get(keys)) if keys else []
+        by_key = {row.id: row for row in rows if row is not None and not row.final}
+        bids: list[Bid] = []
+        bad: list[Rejection] = []
+        for delivery, error in unreadable:
+            row = None if delivery.key is None else by_key.get(delivery.key)
+            if row is not None:
+                bids.append(self._ending(delivery, error, row))
+                continue
+            bad.append(Rejection(delivery=delivery, reason=error.reason, detail=error.problem))
         if bad:
-            await self._port.reject(bad)
+            _log.warning(
+                "%d unreadable messages of queue %r go to its dead letters: %s",
+                len(bad),
+                self._port.name,
+                bad[0].detail,
+            )
+            await self._bury(bad)
         return bids
 
+    async def _bury(self, bad: Sequence[Rejection]) -> None:
+        try:
+            await self._port.reject(bad)
+        except UnavailableError as error:
+            _log.warning("%d unreadable messages are left to their leases: %s", len(bad), error)
+
     async def settle(self, lost: Sequence[tuple[Bid, Claimed]]) -> None:
-        """Acknowledge, release, park or bury what was not won (the table of protocol.md §5)."""
+        """Acknowledge, release, park or bury what was not won (the table of protocol.md §5).
+
+        What cannot be done now is left to its lease: the next claim is answered alike.
+        """
+        try:
+            await self._settle(lost)
+        except UnavailableError as error:
+            _log.warning("%d messages are left to their leases: %s", len(lost), error)
+
+    async def _settle(self, lost: Sequence[tuple[Bid, Claimed]]) -> None:
         acks: list[Delivery] = []
         releases: list[Release] = []
         rejections: list[Rejection] = []
@@ -116,27 +178,51 @@ class Intake:
         """Release where the broker can hold the message back for so long, else park."""
         wait = max(until - self._ports.clock.now(), _SOON)
         longest = self._port.capabilities.max_release_delay
-        if wait <= LONGEST_RELEASE and (longest is None or wait <= longest):
+        can = wait <= LONGEST_RELEASE and (longest is None or wait <= longest)
+        if can and bid.delivery.receives < OFTEN:
             releases.append(Release(delivery=bid.delivery, delay=wait))
         else:
             parks.append((bid, _change(bid, Verb.PARK)))
 
     def _bid(self, delivery: Delivery, message: Message, now: datetime) -> Bid:
-        try:
-            definition = self._registry.get(message.type)
-        except UnknownTaskError:
-            definition = None
-        claim = Claim(
-            spec=self._spec(delivery, message, definition, now),
+        definition, problem = self._definition(message.type)
+        spec = self._spec(delivery, message, definition, now)
+        lost_fails = definition is not None and definition.options.lost_fails
+        claim = self._claim(delivery, spec, message.notbefore or now, lost_fails=lost_fails)
+        unfit = None if problem is None else Reason.UNKNOWN_TASK
+        return Bid(delivery, message, definition, claim, problem, unfit)
+
+    def _ending(self, delivery: Delivery, error: MessageError, row: Task) -> Bid:
+        """Bid for a row whose message cannot be read: it is to fail, and say why."""
+        message = Message(id=row.id, type=row.spec.name)
+        claim = self._claim(delivery, row.spec, row.due_at, lost_fails=False)
+        return Bid(delivery, message, None, claim, error, Reason(error.reason))
+
+    def _claim(
+        self, delivery: Delivery, spec: TaskSpec, due_at: datetime, *, lost_fails: bool
+    ) -> Claim:
+        return Claim(
+            spec=spec,
             claim_id=self._ports.ids(),
             worker=self._worker,
             lease=self._policy.lease,
-            due_at=message.notbefore or now,
+            due_at=due_at,
             stamp=_stamp(delivery),
             max_rescues=self._max_rescues,
-            lost_fails=definition is not None and definition.options.lost_fails,
+            lost_fails=lost_fails,
         )
-        return Bid(delivery, message, definition, claim)
+
+    def _definition(self, name: str) -> tuple[TaskDefinition | None, LongshoreError | None]:
+        """Find a definition; a module that cannot be imported is as good as an unknown name."""
+        try:
+            return self._registry.get(name), None
+        except UnknownTaskError as error:
+            return None, error
+        except Exception as error:  # noqa: BLE001 - a name from the wire may import a broken module
+            _log.warning("task %r cannot be resolved: %s", name, error)
+            unknown = UnknownTaskError(name)
+            unknown.__cause__ = error
+            return None, unknown
 
     def _spec(
         self,
@@ -172,7 +258,7 @@ class Intake:
 
 def _stamp(delivery: Delivery) -> int | None:
     text = delivery.attributes.get("stamp", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_STAMP else None
 
 
 def _text(value: object) -> str | None:
@@ -185,5 +271,8 @@ def _change(bid: Bid, verb: Verb) -> Change:
 
 
 def _poison(bid: Bid, answer: Claimed) -> Rejection:
+    reason = Reason.LOST if bid.claim.lost_fails else Reason.POISON
     detail = "its worker was lost on every try; the last one ran alone"
-    return Rejection(delivery=bid.delivery, reason="poison", detail=detail, stamp=answer.run)
+    if bid.claim.lost_fails:
+        detail = "its worker was lost, and the task is not to be run again"
+    return Rejection(delivery=bid.delivery, reason=reason, detail=detail, stamp=answer.run)

@@ -13,7 +13,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from longshore.errors import LongshoreError
+from longshore.errors import LongshoreError, UnavailableError
 from longshore.protocol import Renewal
 from longshore.worker.options import BROKER_EXTRA, kept_for
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("longshore.worker")
 BATCH: Final = 500
 JITTER: Final = 0.1
+AGAIN: Final = 1.0
+"""Seconds after which a renewal that failed is tried again."""
 
 
 class LeaseKeeper:
@@ -48,14 +50,20 @@ class LeaseKeeper:
         self._every = every.total_seconds()
 
     async def run(self, ports: Ports) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled; after a failure sooner, because a lease lasts only so long."""
+        pause = self._every
         while True:
             spread = 1 + JITTER * (2 * random.random() - 1)  # noqa: S311 - only spreads load
-            await ports.clock.sleep(self._every * spread)
+            await ports.clock.sleep(pause * spread)
+            pause = min(self._every, AGAIN)
             try:
                 await self.beat(ports)
             except LongshoreError as error:
                 _log.warning("leases could not be renewed, trying again: %s", error)
+            except Exception:  # noqa: BLE001 - whatever it was, leases are to be kept
+                _log.exception("leases could not be renewed, trying again")
+            else:
+                pause = self._every
 
     async def beat(self, ports: Ports) -> None:
         """Renew once whatever was held for a third of its lease."""
@@ -79,9 +87,13 @@ class LeaseKeeper:
             longest[queue] = max(longest.get(queue, one.lease), one.lease)
         for queue, deliveries in kept.items():
             port = ports.queue(queue)
-            if port.capabilities.leases:
+            if not port.capabilities.leases:
+                continue
+            try:
                 # What the broker answers does not matter: the row decides who may finish.
                 await port.extend(deliveries, lease=longest[queue] + BROKER_EXTRA)
+            except LongshoreError as error:
+                _log.warning("messages of queue %r could not be kept: %s", queue, error)
 
     def _take(self, one: Holding, answer: Renewed, sent: float) -> bool:
         if not answer.ok:
@@ -101,17 +113,20 @@ class LeaseKeeper:
 class LeaseThread:
     """Runs a keeper on a thread; a context manager.
 
-    `open_ports` gives the thread connections of its own.
+    `open_ports` gives the thread connections of its own. `failed` hears, on that thread, of what
+    ended it: without it every lease runs out.
     """
 
     def __init__(
         self,
         keeper: LeaseKeeper,
         open_ports: Callable[[], AbstractAsyncContextManager[Ports]],
+        failed: Callable[[BaseException], None],
     ) -> None:
         """Start nothing yet."""
         self._keeper = keeper
         self._open_ports = open_ports
+        self._failed = failed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = threading.Event()
@@ -140,8 +155,13 @@ class LeaseThread:
         await asyncio.wait([self._task])
         error = None if self._task.cancelled() else self._task.exception()
         if error is not None:
-            _log.error("the lease thread ended; leases will run out", exc_info=error)
+            self._failed(error)
 
     async def _keep(self) -> None:
-        async with self._open_ports() as ports:
-            await self._keeper.run(ports)
+        while True:
+            try:
+                async with self._open_ports() as ports:
+                    await self._keeper.run(ports)
+            except UnavailableError as error:
+                _log.warning("leases cannot be renewed yet, trying again: %s", error)
+            await asyncio.sleep(AGAIN)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from longshore.errors import ArgumentsError, MessageError, UnknownTaskError
 from longshore.protocol import End, Outcome
-from longshore.report import Report, truncate
+from longshore.report import Report, ReportError, truncate
 from longshore.retry import (
     Cancel,
     PermanentError,
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     from longshore.worker.options import Limits
 
 _AT_ONCE = timedelta(0)
-_REASONS = {
-    UnknownTaskError: Reason.UNKNOWN_TASK,
-    ArgumentsError: Reason.ARGUMENTS,
-    MessageError: Reason.ARGUMENTS,
-}
+_NEVER = Retry(attempts=1, on=())
 _CONTROL = (RetryLater, Snooze, PermanentError, Cancel)
 
 
@@ -62,7 +58,7 @@ class Outcomes:
 
     def of_result(self, held: Holding, result: object) -> Outcome:
         """A handler returned: a value, or a report without an error."""
-        report = result if isinstance(result, Report) else held.ctx.take_report()
+        report = whole_report(held, result)
         kept, problem = self._dump(None if isinstance(result, Report) else result)
         if problem is not None:
             report = _noted(report, problem)
@@ -83,31 +79,46 @@ class Outcomes:
         error: BaseException,
         *,
         capabilities: QueueCapabilities,
-        random: float,
-        now: datetime,
     ) -> Outcome:
         """A handler raised, or returned one of the outcomes that can be raised as well."""
+        now = held.ctx.clock.now()
         if isinstance(error, Snooze):
             until = max(error.due(now) - now, _AT_ONCE)
             return self.give_back(held, until, capabilities=capabilities)
         if isinstance(error, Cancel):
-            return self._end(held, End.CANCEL, reason=error.reason or None, error=None)
-        decision = decide(
-            _policy(held, error),
-            attempt=held.attempt,
-            error=error,
-            random=random,
-            age=_age(held, now),
-        )
+            return self.cancelled(held, _clean(str(error.reason)) or None)
+        decision = _decided(held, error, now)
+        if decision.problem:
+            held.ctx.log.warning("%s", decision.problem)
         wait = decision.delay if decision.retry else None
         return self._end(
             held,
             End.FAILURE,
-            reason=_reason(error, decision),
+            reason=_reason(held, error, decision),
             error=self._error(error),
             report=error.report if isinstance(error, ReportedError) else None,
             retry_in=wait,
             message_waits=wait is not None and _can_wait(capabilities, wait),
+        )
+
+    def cancelled(self, held: Holding, reason: str | None = None) -> Outcome:
+        """The task was told to stop, or asks for it: it ends, and has not failed."""
+        return self._end(held, End.CANCEL, reason=reason, error=None)
+
+    def of_broken(self, held: Holding, problem: Exception, *, succeeded: bool) -> Outcome:
+        """What an attempt came to could not be described: say so, and lose nothing else."""
+        error = None if succeeded else self._error(problem)
+        note = Report.warning("what the attempt came to could not be written down")
+        return Outcome(
+            task_id=held.spec.id,
+            token=held.token,
+            end=End.SUCCESS if succeeded else End.FAILURE,
+            held=held.delivery is not None,
+            reason=None if succeeded else Reason.ERROR,
+            body=held.spec.body,
+            report=self._report(note),
+            error=error,
+            started_at=held.began_at,
         )
 
     def give_back(
@@ -159,8 +170,8 @@ class Outcomes:
             kept = to_json(result, inf_nan_mode="constants")
             if b"NaN" in kept or b"Infinity" in kept:
                 from_json(kept, allow_inf_nan=False)
-        except (ValueError, RecursionError) as error:
-            return None, f"the result of type {type(result).__name__} is not kept: {error}"
+        except Exception as error:  # noqa: BLE001 - writing it may run the handler's own code
+            return None, f"the result of type {type(result).__name__} is not kept: {_text(error)}"
         if len(kept) > self._limits.result:
             size, limit = len(kept), self._limits.result
             return None, f"the result is not kept: {size:,} bytes, the limit is {limit:,}"
@@ -177,24 +188,47 @@ class Outcomes:
         """Describe an exception within the cap; the end of a traceback says most."""
         cap = self._limits.error
         try:
-            message = str(error)
-            text = "".join(traceback.format_exception(error, limit=-50))
-        except Exception as broken:  # noqa: BLE001 - an exception's own __str__ may raise
-            message, text = f"its text cannot be made: {type(broken).__name__}", ""
+            trace = "".join(traceback.format_exception(error, limit=-50))
+        except Exception as broken:  # noqa: BLE001 - it formats what the exception refers to
+            trace = f"its traceback cannot be made: {type(broken).__name__}"
         return TaskError(
-            type=type(error).__name__,
-            message=_clean(message)[: cap // 4],
-            traceback=_clean(text)[-cap:],
+            type=_clean(type(error).__name__),
+            message=_head(_clean(_text(error)), cap // 4),
+            traceback=_tail(_clean(trace), cap),
         )
 
 
-def _policy(held: Holding, error: BaseException) -> Retry:
-    """A message that does not fit its task never will: no policy is asked."""
-    return Retry(attempts=1, on=()) if type(error) in _REASONS else retry_of(held)
+def named(held: Holding, error: BaseException) -> BaseException:
+    """Name what stopped the handler, where the exception itself does not say it."""
+    if held.stopped == "timeout" and not isinstance(error, HandlerTimeoutError):
+        seconds = held.timeout.total_seconds() if held.timeout is not None else 0
+        late = HandlerTimeoutError(f"the attempt took longer than its timeout of {seconds:g} s")
+        late.__cause__ = error
+        return late
+    if held.stopped is None and isinstance(error, asyncio.CancelledError):
+        own = HandlerCancelledError("the handler cancelled itself; catch CancelledError in it")
+        own.__cause__ = error
+        return own
+    return error
+
+
+def whole_report(held: Holding, result: object) -> Report | None:
+    """The report of an attempt: the one returned, with what was noted on the way below it."""
+    noted = held.ctx.take_report()
+    if not isinstance(result, Report):
+        return noted
+    if noted is None:
+        return result
+    try:
+        return result.add(noted)
+    except ReportError:  # too deep or too long together: the worse of the two says more
+        return max(result, noted, key=lambda report: report.worst.rank)
 
 
 def retry_of(held: Holding) -> Retry:
     """The policy that holds for a task: its definition's, else its queue's; its own attempts."""
+    if held.unfit is not None:
+        return _NEVER  # a message that does not fit its task never will
     own = None if held.definition is None else held.definition.options.retry
     policy = own or held.policy.retry
     given = held.message.taskattempts
@@ -205,15 +239,19 @@ def is_last(held: Holding, error: BaseException) -> bool:
     """Whether the task ends with this error: no retry, snooze or cancel follows it."""
     if isinstance(error, Snooze | Cancel):
         return False
-    return not decide(_policy(held, error), attempt=held.attempt, error=error, random=0).retry
+    return not _decided(held, error, held.ctx.clock.now()).retry
 
 
-def _reason(error: BaseException, decision: RetryDecision) -> str:
+def _decided(held: Holding, error: BaseException, now: datetime) -> RetryDecision:
+    age = now - held.spec.created_at
+    return decide(retry_of(held), attempt=held.attempt, error=error, random=held.luck, age=age)
+
+
+def _reason(held: Holding, error: BaseException, decision: RetryDecision) -> str:
+    if held.unfit is not None:
+        return held.unfit
     if isinstance(error, HandlerTimeoutError):
         return Reason.TIMEOUT
-    for kind, reason in _REASONS.items():
-        if isinstance(error, kind):
-            return reason
     permanent = decision.reason == "permanent" and not isinstance(error, ReportedError)
     return Reason.PERMANENT if permanent else Reason.ERROR
 
@@ -228,15 +266,31 @@ def _can_wait(capabilities: QueueCapabilities, wait: timedelta) -> bool:
     return longest is None or wait <= longest
 
 
-def _age(held: Holding, now: datetime) -> timedelta:
-    return now - held.spec.created_at
-
-
 def _noted(report: Report | None, problem: str) -> Report:
     warning = Report.warning(problem)
-    return warning if report is None else report.add(warning)
+    if report is None:
+        return warning
+    try:
+        return report.add(warning)
+    except ReportError:  # full as it is
+        return report
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - an exception's own __str__ may raise
+        return f"its text cannot be made: {type(broken).__name__}"
 
 
 def _clean(text: str) -> str:
     """Replace what UTF-8 cannot say: an error must not be lost for the sake of its text."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _head(text: str, size: int) -> str:
+    return text if len(text) * 4 <= size else text.encode()[:size].decode(errors="ignore")
+
+
+def _tail(text: str, size: int) -> str:
+    return text if len(text) * 4 <= size else text.encode()[-size:].decode(errors="ignore")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from longshore.context import Context
 from longshore.errors import UnavailableError
 from longshore.protocol import Answer
+from longshore.queue import Release
 from longshore.worker.holding import Holding
 from longshore.worker.intake import Intake
 from longshore.worker.options import BROKER_EXTRA, kept_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from longshore.definition import TaskRegistry
     from longshore.policy import Policy
     from longshore.ports import Ports
     from longshore.protocol import Claimed
+    from longshore.queue import Delivery
     from longshore.worker.intake import Bid
     from longshore.worker.options import WorkerOptions
     from longshore.worker.slots import Slots
@@ -30,9 +33,19 @@ _PAUSE: Final = 1.0
 MOST_OUTCOMES: Final = 10
 """Receiving pauses while this many times the slots wait to be written to the log."""
 
+T = TypeVar("T")
+
+
+class LeavingError(Exception):
+    """The worker is stopping and the log does not answer: what was received is left alone."""
+
 
 class Receiver:
-    """Fills a worker's slots from one queue. `run` ends only by being cancelled."""
+    """Fills a worker's slots from one queue. `run` ends only by being cancelled.
+
+    What was received when it is cancelled is claimed to the end, so that nothing is left half
+    taken; the worker gives it back.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts of the worker it fills
         self,
@@ -55,6 +68,7 @@ class Receiver:
         self._begin = begin
         self._backlog = backlog
         self._intake = Intake(self._port, ports, registry, policy, options.name)
+        self._leaving = False
         self.empty = False
 
     @property
@@ -91,7 +105,7 @@ class Receiver:
         lease = self._policy.lease + BROKER_EXTRA
         deliveries = await self._port.receive(limit=limit, wait=self._wait(), lease=lease)
         if deliveries:
-            await self._claim(await self._intake.read(deliveries))
+            await self._in_full(self._take(deliveries))
         return bool(deliveries)
 
     def _wait(self) -> timedelta:
@@ -99,29 +113,68 @@ class Receiver:
             return _AT_ONCE
         return self._options.poll if self._options.idle is None else self._options.idle
 
-    async def _claim(self, bids: Sequence[Bid]) -> None:
+    async def _in_full(self, work: Coroutine[object, object, None]) -> None:
+        """Carry work through although we are cancelled in the middle of it."""
+        working = asyncio.ensure_future(work)
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self._leaving = True
+            await working
+            raise
+
+    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+        """Claim what there is room for; the rest, as another queue was faster, goes back."""
+        room = max(self._slots.room(self.name), 0)
+        taken, back = deliveries[:room], deliveries[room:]
+        self._slots.coming += len(taken)
+        try:
+            await self._claim(taken)
+        except LeavingError:
+            _log.warning("%d messages of queue %r are left to their leases", len(taken), self.name)
+        finally:
+            self._slots.coming -= len(taken)
+            self._slots.changed.set()
+            self._begin()
+        if back:
+            await self._port.release([Release(delivery=one) for one in back])
+
+    async def _claim(self, deliveries: Sequence[Delivery]) -> None:
+        bids, unreadable = self._intake.read(deliveries)
+        if unreadable:
+            bids += await self._intake.known(unreadable, self._asked)
         fresh = [bid for bid in bids if not self._keep_copy(bid)]
         if not fresh:
             return
         # The lease counts from before the claim was sent (protocol.md §6.1).
-        asked = self._ports.clock.monotonic()
+        first = asked = self._ports.clock.monotonic()
+
+        async def claim() -> Sequence[Claimed]:
+            nonlocal asked
+            asked = self._ports.clock.monotonic()
+            return await self._ports.task_log.claim([bid.claim for bid in fresh])
+
         lost: list[tuple[Bid, Claimed]] = []
-        for bid, answer in zip(fresh, await self._answers(fresh), strict=True):
-            if answer.answer in {Answer.WON, Answer.MINE}:
+        for bid, answer in zip(fresh, await self._asked(claim), strict=True):
+            if answer.answer is Answer.WON:
                 self._slots.add(self._holding(bid, answer, asked))
-            else:
+            elif answer.answer is Answer.MINE:  # won by an earlier try, whose answer was lost
+                self._slots.add(self._holding(bid, answer, first))
+            elif answer.answer is not Answer.BUSY or not self._keep_copy(bid):
                 lost.append((bid, answer))
+        self._begin()
         if lost:
             await self._intake.settle(lost)
-        self._begin()
 
-    async def _answers(self, bids: Sequence[Bid]) -> Sequence[Claimed]:
-        """Ask the log until it answers, under the same claim ids; receive nothing meanwhile."""
+    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the log until it answers, the same thing each time; receive nothing meanwhile."""
         while True:
             try:
-                return await self._ports.task_log.claim([bid.claim for bid in bids])
+                return await ask()
             except UnavailableError as error:
                 _log.warning("the log does not answer, receiving nothing more: %s", error)
+            if self._leaving:
+                raise LeavingError
             await self._ports.clock.sleep(_PAUSE)
 
     def _keep_copy(self, bid: Bid) -> bool:
@@ -129,7 +182,7 @@ class Receiver:
         held = self._slots.held.get(bid.claim.spec.id)
         if held is None:
             return False
-        held.extra.append(bid.delivery)
+        held.keep(bid.delivery)
         return True
 
     def _holding(self, bid: Bid, answer: Claimed, asked: float) -> Holding:
@@ -148,6 +201,8 @@ class Receiver:
             deadline=asked + kept_for(lease),
             timeout=_timeout(bid, self._policy.timeout),
             alone=answer.alone,
+            problem=bid.problem,
+            unfit=bid.unfit,
             ctx=self._context(bid, answer),
         )
 

@@ -17,7 +17,11 @@ _SMOOTHING: Final = 16
 
 
 class Slots:
-    """Holdings by task, those that are ready, and the free room. Lives on one loop."""
+    """Holdings by task, those that are ready, and the free room. Lives on one loop.
+
+    `coming` counts deliveries that are being claimed. A last try waits in `solo` until nothing
+    else is held, and while it is held nothing else is taken.
+    """
 
     def __init__(self, options: WorkerOptions, policy: Policy) -> None:
         """Start with everything free."""
@@ -26,9 +30,11 @@ class Slots:
         self._weights = {name: policy.of(name).weight for name in options.queues}
         self._by_queue: Counter[str] = Counter()
         self._mean: float | None = None
+        self._alone: Holding | None = None
         self.held: dict[TaskId, Holding] = {}
         self.ready: deque[Holding] = deque()
         self.solo: deque[Holding] = deque()
+        self.coming = 0
         self.running = 0
         self.started = 0
         self.changed = asyncio.Event()
@@ -44,6 +50,8 @@ class Slots:
         """Hold it no more."""
         if self.held.pop(held.spec.id, None) is not None:
             self._by_queue[held.spec.queue] -= 1
+        if held is self._alone:
+            self._alone = None
         self.changed.set()
 
     def took(self, seconds: float) -> None:
@@ -53,11 +61,13 @@ class Slots:
 
     def next(self) -> Holding | None:
         """Take what may begin now, or None."""
+        if self._alone is not None:
+            return None
         if self.ready and self.running < self._options.concurrency:
             return self.ready.popleft()
-        if self.solo and not self.running and not self.ready:
-            return self.solo.popleft()
-        return None
+        if self.solo and not self.coming and len(self.held) == len(self.solo):
+            self._alone = self.solo.popleft()
+        return self._alone
 
     def take_waiting(self) -> list[Holding]:
         """Take everything that has not begun."""
@@ -66,17 +76,22 @@ class Slots:
         self.solo.clear()
         return waiting
 
-    def free(self, queue: str) -> int:
-        """How many more of a queue may be received: its share of the room, never below one."""
-        limit = self._options.max_tasks
-        room = self._options.concurrency + self._ahead() - self.running - len(self.ready)
-        if limit is not None:
-            room = min(room, limit - self.started)
-        if room <= 0 or self.solo:
+    def room(self, queue: str) -> int:
+        """How many more of a queue may be held, now that they are here."""
+        if self.solo or self._alone is not None:
             return 0
-        share = max(1, room * self._weights[queue] // sum(self._weights.values()))
+        taken = self.running + len(self.ready) + self.coming
+        room = self._options.concurrency + self._ahead() - taken
+        if self._options.max_tasks is not None:
+            room = min(room, self._options.max_tasks - self.started - self.coming)
         own = self._policy.of(queue).concurrency
-        return share if own is None else min(share, own - self._by_queue[queue])
+        return room if own is None else min(room, own - self._by_queue[queue])
+
+    def free(self, queue: str) -> int:
+        """How many more of a queue may be asked for: its share of the room, at least one of it."""
+        room = self.room(queue)
+        share = room * self._weights[queue] // sum(self._weights.values())
+        return max(min(share, room), min(room, 1))
 
     def _ahead(self) -> int:
         """Claimed tasks that may wait here: as many again while tasks are short, else none."""

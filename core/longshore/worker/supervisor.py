@@ -117,7 +117,7 @@ class Supervisor:
             for pipe in (ours, *(child.pipe for child in self._children.values())):
                 os.close(pipe)
             code = self._serve(theirs)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the process ends here, whatever it was
             _log.exception("a worker process failed")
         finally:
             logging.shutdown()

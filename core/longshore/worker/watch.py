@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from longshore.errors import LongshoreError
 from longshore.protocol import Note
 
 if TYPE_CHECKING:
@@ -36,14 +35,21 @@ class Watch:
             self._sooner.set()
 
     async def run(self) -> None:
-        """Look when something may be over, and at least once a second while anything is held."""
+        """Look when something may be over, and at least once a second while anything is held.
+
+        Nothing here waits for a port: a log that hangs must not keep a deadline from passing.
+        """
         while True:
-            self._look()
-            await self._write_progress()
-            now = self._ports.clock.monotonic()
             self._sooner.clear()
-            wait = max(self._next - now, _SHORTEST)
+            self._look()
+            wait = max(self._next - self._ports.clock.monotonic(), _SHORTEST)
             await self._ports.clock.wait(self._sooner, wait)
+
+    async def note(self) -> None:
+        """Write once a second what handlers said of their progress."""
+        while True:
+            await self._ports.clock.sleep(TICK)
+            await self._write_progress()
 
     def _look(self) -> None:
         now = self._ports.clock.monotonic()
@@ -53,11 +59,10 @@ class Watch:
                 continue
             if now >= one.deadline:
                 one.stop("lost")
-            elif one.timeout_at is not None:
-                if now >= one.timeout_at:
-                    one.stop("timeout")
-                else:
-                    soonest = min(soonest, one.timeout_at)
+            elif one.timeout_at is not None and now >= one.timeout_at:
+                one.stop("timeout")
+            else:
+                soonest = min(soonest, one.deadline, one.timeout_at or one.deadline)
         self._next = soonest
 
     async def _write_progress(self) -> None:
@@ -77,5 +82,5 @@ class Watch:
             return
         try:
             await self._ports.task_log.note(notes)
-        except LongshoreError as error:
-            _log.warning("progress could not be written: %s", error)
+        except Exception as error:  # noqa: BLE001 - no task suffers for want of its progress
+            _log.warning("progress could not be written: %r", error)

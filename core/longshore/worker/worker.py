@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from longshore.errors import LongshoreError
+from longshore.protocol import End
 from longshore.scheduler import Scheduler
 from longshore.worker.capture import captured
 from longshore.worker.children import Children
@@ -74,7 +74,7 @@ class Worker:
         self._open_ports = open_ports
         self._slots = Slots(options, policy)
         self._outcomes = Outcomes(options.limits)
-        self._settler = Settler(ports, self._settled)
+        self._settler = Settler(ports, self._let_go)
         self._watch = Watch(ports, self._slots.held.values)
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._receivers = [
@@ -88,12 +88,13 @@ class Worker:
                 begin=self._begin,
                 backlog=lambda: self._settler.backlog,
             )
-            for name in options.queues
+            for name in dict.fromkeys(options.queues)
         ]
         self._lease = min(policy.of(name).lease for name in options.queues)
         self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
         self._executors: Executors | None = None
         self._reason: str | None = None
+        self._failure: BaseException | None = None
         self._done = self._failed = 0
 
     def stop(self, reason: str = "drained") -> None:
@@ -118,7 +119,7 @@ class Worker:
             stack.enter_context(captured(enabled=self._options.capture))
             threads = Threads(self._options.concurrency, loop)
             stack.callback(threads.close)
-            children = Children()
+            children = Children(capture=self._options.capture)
             stack.callback(children.close)
             self._executors = Executors(self._ended, threads, children)
             return await self._serve(stack, loop)
@@ -127,19 +128,23 @@ class Worker:
         settling = loop.create_task(self._settler.run())
         background = [
             loop.create_task(self._watch.run()),
+            loop.create_task(self._watch.note()),
             loop.create_task(self._limit()),
             *self._keep_leases(stack, loop),
         ]
         if self._options.publish:
             background.append(loop.create_task(Scheduler(self._ports).run()))
         receiving = [loop.create_task(one.run(self._found_empty)) for one in self._receivers]
+        for part in (settling, *background, *receiving):
+            part.add_done_callback(self._part_ended)
         try:
-            await self._until_stopped([*receiving, settling])
+            await self._stopping.wait()
             stuck = await self._drain(receiving)
-            self._settler.close()
-            await settling
+            await self._write_out(settling)
         finally:
             await _end([*background, *receiving, settling])
+        if self._failure is not None:
+            raise self._failure
         reason = self._reason or "drained"
         return Stopped(reason=reason, done=self._done, failed=self._failed, stuck=stuck)
 
@@ -149,22 +154,28 @@ class Worker:
         def tell(held: Holding, why: Stop) -> None:
             loop.call_soon_threadsafe(held.stop, why)
 
+        def failed(error: BaseException) -> None:
+            loop.call_soon_threadsafe(self._fail, error)
+
         keeper = LeaseKeeper(lambda: list(self._slots.held.values()), tell, self._lease / 3)
         if self._open_ports is None:
             return [loop.create_task(keeper.run(self._ports))]
-        stack.enter_context(LeaseThread(keeper, self._open_ports))
+        stack.enter_context(LeaseThread(keeper, self._open_ports, failed))
         return []
 
-    async def _until_stopped(self, vital: Sequence[asyncio.Task[None]]) -> None:
-        """Wait for a stop, or for a vital part that failed: that is raised, never swallowed."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait([stopping, *vital], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        for part in vital:
-            if part.done() and not part.cancelled():
-                part.result()
+    def _part_ended(self, part: asyncio.Task[None]) -> None:
+        error = None if part.cancelled() else part.exception()
+        if error is not None:
+            self._fail(error)
+        self._slots.changed.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """A part that nothing works without has failed: stop in good order, and raise it then."""
+        _log.error("the worker stops, because a part of it failed: %s", error)
+        if self._failure is None:
+            self._failure = error
+        if self._reason is None:
+            self.stop("failed")
 
     async def _limit(self) -> None:
         """Stop when the process has lived or grown enough."""
@@ -188,37 +199,53 @@ class Worker:
     def _begin(self) -> None:
         """Start what is ready while there are slots."""
         while self._reason is None and (held := self._slots.next()) is not None:
-            if held.stopped is not None:
-                self._slots.drop(held)
-            else:
+            if held.stopped is None:
                 self._start(held)
+            elif held.stopped == "lost":
+                self._let_go(held)
+            else:  # cancelled before it began: the log ends it, and says what becomes of it
+                self._give_back([held], None)
 
     def _start(self, held: Holding) -> None:
         clock = self._ports.clock
         held.began_at, held.began = clock.now(), clock.monotonic()
+        held.luck = self._random.random()
         if held.timeout is not None:
             held.timeout_at = held.began + held.timeout.total_seconds()
             self._watch.expect(held.timeout_at)
         self._slots.running += 1
-        tell_start(held)
         assert self._executors is not None  # noqa: S101 - made before anything is received
         self._executors.start(held)
+        tell_start(held)
 
     def _ended(self, held: Holding, result: object, error: BaseException | None) -> None:
         """An attempt ended: make its outcome, free the slot, begin the next."""
         self._slots.running -= 1
-        if not held.ended:
-            held.ended = True
-            took = self._ports.clock.monotonic() - held.began
-            self._slots.took(took)
-            outcome = self._outcome(held, result, error)
-            tell_end(held, outcome, took)
-            if outcome is None:
-                self._slots.drop(held)
-            else:
-                self._settler.add(held, outcome)
-        self._begin()
+        held.interrupt = None
+        if held.ended:  # given back before, because it could not be stopped
+            self._slots.changed.set()
+            return
+        held.ended = True
+        took = self._ports.clock.monotonic() - held.began
+        self._slots.took(took)
+        outcome = self._described(held, result, error)
+        if outcome is None:
+            self._let_go(held)
+        else:
+            self._settler.add(held, outcome)
         self._slots.changed.set()
+        self._begin()
+        tell_end(held, outcome, took)
+
+    def _described(
+        self, held: Holding, result: object, error: BaseException | None
+    ) -> Outcome | None:
+        """Make the outcome; where even that fails, one that says so: no end is ever lost here."""
+        try:
+            return self._outcome(held, result, error)
+        except Exception as broken:  # noqa: BLE001 - a bug of ours must not lose a task
+            _log.exception("the end of task %s could not be described", held.spec.id)
+            return self._outcomes.of_broken(held, broken, succeeded=error is None)
 
     def _outcome(
         self, held: Holding, result: object, error: BaseException | None
@@ -229,35 +256,40 @@ class Worker:
         if error is None:
             self._done += 1
             return self._outcomes.of_result(held, result)
+        if held.stopped == "cancel":
+            return self._outcomes.cancelled(held)
         capabilities = self._ports.queue(held.spec.queue).capabilities
         if held.stopped == "drain":
             return self._outcomes.give_back(held, None, capabilities=capabilities)
-        self._failed += 1
-        return self._outcomes.of_error(
-            held,
-            error,
-            capabilities=capabilities,
-            random=self._random.random(),
-            now=self._ports.clock.now(),
-        )
+        outcome = self._outcomes.of_error(held, error, capabilities=capabilities)
+        self._failed += outcome.end is End.FAILURE
+        return outcome
 
-    def _settled(self, held: Holding) -> None:
+    def _let_go(self, held: Holding) -> None:
+        """Hold a task no more: its message is dealt with, or somebody else's."""
         self._slots.drop(held)
         limit, started = self._options.max_tasks, self._slots.started
         over = limit is not None and started >= limit and not self._slots.held
         if over and self._reason is None:
             self.stop("max_tasks")
+        if self._slots.solo:
+            self._begin()
 
     # ------------------------------------------------------------------ stopping
 
     async def _drain(self, receiving: Sequence[asyncio.Task[None]]) -> int:
         """Give back what has not begun, wait for what runs; answer how many cannot be stopped."""
+        end = self._ports.clock.monotonic() + self._options.grace.total_seconds()
+        for one in receiving:
+            one.cancel()
+        await self._until(lambda: all(one.done() for one in receiving), end, hurried=True)
         await _end(receiving)
         self._give_back(self._slots.take_waiting(), None)
-        await self._until_quiet(self._options.grace.total_seconds(), hurried=True)
-        for one in self._unfinished():
-            one.stop("drain")
-        await self._until_quiet(_UNWIND, hurried=False)
+        await self._until(lambda: not self._slots.running, end, hurried=True)
+        for held in self._unfinished():
+            held.stop("drain")
+        soon = self._ports.clock.monotonic() + _UNWIND
+        await self._until(lambda: not self._slots.running, soon, hurried=False)
         stuck = self._unfinished()
         self._give_back(stuck, _LEAVE)
         return len(stuck)
@@ -272,11 +304,24 @@ class Worker:
             outcome = self._outcomes.give_back(held, wait, capabilities=capabilities)
             self._settler.add(held, outcome)
 
-    async def _until_quiet(self, seconds: float, *, hurried: bool) -> None:
-        """Wait until nothing runs or the time is over; a second stop ends the first wait."""
+    async def _write_out(self, settling: asyncio.Task[None]) -> None:
+        """Let the last outcomes be written, as long as a log that is away may keep a stop waiting.
+
+        What is not written then is not lost: its lease runs out, and the task runs again.
+        """
+        self._settler.close()
         clock = self._ports.clock
-        end = clock.monotonic() + seconds
-        while self._slots.running and not (hurried and self._hurry.is_set()):
+        grace = max(self._options.grace.total_seconds(), _UNWIND)
+        await self._until(settling.done, clock.monotonic() + grace, hurried=True)
+        await self._until(settling.done, clock.monotonic() + _UNWIND, hurried=False)
+        if not settling.done():
+            left = self._settler.unwritten
+            _log.error("%d outcomes were not written; those tasks will run again", left)
+
+    async def _until(self, over: Callable[[], bool], end: float, *, hurried: bool) -> None:
+        """Wait until something is over or the time has come; a second stop ends a hurried wait."""
+        clock = self._ports.clock
+        while not over() and not (hurried and self._hurry.is_set()):
             left = end - clock.monotonic()
             if left <= 0:
                 return
@@ -285,9 +330,7 @@ class Worker:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for them; what failed meanwhile is logged."""
+    """Cancel tasks and wait for them; what failed was told when it did."""
     for task in tasks:
         task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, LongshoreError):
-            _log.error("a part of the worker had failed when it stopped", exc_info=outcome)
+    await asyncio.gather(*tasks, return_exceptions=True)

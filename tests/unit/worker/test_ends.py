@@ -329,7 +329,7 @@ async def test_a_failed_task_leaves_a_stamped_dead_letter(yard: Yard) -> None:
     (letter,) = await yard.letters()
     row = await yard.row(task)
     assert (letter.key, letter.reason, letter.stamp) == (task, "error", row.run)
-    assert letter.detail == "ValueError: no"
+    assert letter.detail == "no"
     assert letter.body == row.body
     assert (await yard.depth()).ready == 0
 
@@ -625,10 +625,3 @@ async def test_a_stripped_task_keeps_its_key_and_state_alone(yard: Yard) -> None
     row = await yard.row(task)
     assert (row.state, row.result, row.body) == (TaskState.SUCCEEDED, None, None)
     assert row.deleted_at is not None
-
-
-@pytest.fixture(autouse=True)
-async def nothing_is_left(yard: Yard) -> AsyncIterator[None]:
-    """After every run no message is held by anyone."""
-    yield
-    assert (await yard.depth()).in_flight == 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from longshore.conformance.contract import DEADLINE, LONG, SHORT, Time, need
-from longshore.conformance.queue.hands import Hands, QueueSetting, flat
+from longshore.conformance.queue.hands import Hands, QueueSetting, flat, message
 from longshore.errors import LeaseLostError, UnsupportedError
 from longshore.queue import Depth, Rejection, Release
 
@@ -84,6 +85,32 @@ class Receiving(QueueSetting):
 
         [delivery] = await time.within(DEADLINE / 4, waiting)
         assert delivery.body == b"back"
+
+    async def test_a_receive_returns_as_soon_as_a_delay_ends(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """Nobody sends or releases anything then, and still it is told."""
+        limit = hands.queue.capabilities.max_delay
+        need(limit is None or limit >= SHORT, "it delays no message")
+        await hands.send(replace(message(b"later"), delay=SHORT))
+
+        waiting = asyncio.create_task(hands.receive(wait=DEADLINE))
+
+        [delivery] = await time.within(DEADLINE / 4, waiting)
+        assert delivery.body == b"later"
+
+    async def test_a_receive_returns_as_soon_as_a_lease_ends(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """The same for what a lost holder held."""
+        need(hands.queue.capabilities.leases, "its leases do not end by time")
+        await hands.send_bodies(b"lost")
+        await hands.take(lease=SHORT)
+
+        waiting = asyncio.create_task(hands.receive(wait=DEADLINE))
+
+        [delivery] = await time.within(DEADLINE / 4, waiting)
+        assert delivery.body == b"lost"
 
     async def test_concurrent_receivers_never_hold_the_same_message(
         self, hands: Hands, others_hands: Hands

@@ -80,7 +80,7 @@ class Scanning(StoreSetting):
         assert entries == await store.get(sorted(keys))
 
     async def test_a_scan_goes_on_past_a_key(self, store: Store) -> None:
-        """Page by page; the key itself need not be there any more."""
+        """Page by page, each key once."""
         keys = [f"p/{place}" for place in range(7)]
         for key in keys:
             await put(store, key)
@@ -89,9 +89,16 @@ class Scanning(StoreSetting):
         while page := await store.scan("p/", after=listed[-1] if listed else "", limit=3):
             assert len(page) <= len(keys[:3])
             listed += [entry.key for entry in page]
-            await store.delete([Delete(key=listed[-1])])
 
         assert listed == keys
+
+    async def test_a_scan_goes_on_past_a_key_that_is_gone(self, store: Store) -> None:
+        """The key names a place, and need not be there."""
+        for key in ("a", "b", "c"):
+            await put(store, key)
+        await store.delete([Delete(key="b")])
+
+        assert [entry.key for entry in await store.scan("", after="b")] == ["c"]
 
     async def test_expired_keys_fill_no_page(self, store: Store, time: Time) -> None:
         """The limit counts live entries."""

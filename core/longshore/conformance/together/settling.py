@@ -88,7 +88,7 @@ class Settling(TogetherSetting):
     async def test_a_failure_leaves_a_dead_letter_stamped_with_its_run(
         self, together: Together, clerk: Clerk, hands: Hands
     ) -> None:
-        """With reason and raw body; its redrive restarts the task once."""
+        """With the reason, the error's text, and the raw body."""
         dead = hands.queue
         if not isinstance(dead, SupportsDeadLetters):
             pytest.skip("capability: its dead letters cannot be looked at")
@@ -100,8 +100,7 @@ class Settling(TogetherSetting):
         assert (answer.settle, answer.run) == (Settle.DEAD_LETTER, 0)
         assert (await clerk.row(spec)).state is TaskState.FAILED
         assert (letter.key, letter.body) == (spec.id, spec.body)
-        assert (letter.reason, letter.stamp) == ("error", 0)
-        assert ERROR.message in letter.detail
+        assert (letter.reason, letter.detail, letter.stamp) == ("error", ERROR.message, 0)
         await hands.depth_is(Depth(dead=1))
 
     async def test_a_give_back_releases_its_message_at_once(

@@ -1,0 +1,1 @@
+"""The main job on real input: every file of a folder hashed by worker processes."""

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner
+
+from longshore.cli import main
+from longshore.identity import TaskId
+from longshore.protocol import Claim
+from longshore.settings import Settings
+from longshore.wiring import open_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from longshore.ports import Ports
+    from longshore.task import Task
+
+T = TypeVar("T")
+
+APP = '''
+from longshore import Context, Longshore, Report
+
+app = Longshore()
+
+
+@app.task
+def add(a: int, b: int = 2) -> int:
+    print("adding", a, b)
+    return a + b
+
+
+@app.task(queue="mail", retry=1)
+async def boom(ctx: Context, text: str = "no") -> None:
+    ctx.log.info("about to fail")
+    raise ValueError(text)
+
+
+@app.task
+def report() -> Report:
+    return Report.success("two parts", size=2).add(Report.info("the first"))
+'''
+
+
+@dataclass
+class Cli:
+    """The command line, in a folder of its own with an application and a SQLite file."""
+
+    folder: Path
+    module: str
+
+    @property
+    def app(self) -> str:
+        return f"{self.module}:app"
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder / 'tasks.db'}"
+
+    def __call__(self, *words: str, code: int = 0, given: str | None = None) -> Result:
+        result = CliRunner().invoke(main, list(words), input=given)
+        assert result.exit_code == code, (words, result.output, result.exc_info)
+        return result
+
+    def out(self, *words: str, code: int = 0, given: str | None = None) -> str:
+        return self(*words, code=code, given=given).stdout
+
+    def err(self, *words: str, code: int = 0, given: str | None = None) -> str:
+        return self(*words, code=code, given=given).stderr
+
+    def json(self, *words: str, code: int = 0, given: str | None = None) -> Any:  # noqa: ANN401 - any JSON
+        return json.loads(self.out(*words, "--json", code=code, given=given))
+
+    def enqueue(self, *words: str) -> str:
+        """Enqueue a task of the application, and answer its id."""
+        return self.out("enqueue", *words, "--app", self.app).strip()
+
+    def batch(self, *lines: object) -> list[str]:
+        """Enqueue many, and answer their ids."""
+        given = "\n".join(json.dumps(line) for line in lines)
+        return self.out("enqueue", "--batch", "-", "--app", self.app, given=given).split()
+
+    def work(self) -> str:
+        """Let a worker do what there is; answer its log."""
+        return self.err("work", "--once", "--app", self.app)
+
+    def states(self) -> dict[str, str]:
+        tasks = self.json("list", "--limit", "1000")["tasks"]
+        return {task["id"]: task["state"] for task in tasks}
+
+    def ported(self, work: Callable[[Ports], Awaitable[T]]) -> T:
+        """Do something beside the command line."""
+
+        async def run() -> T:
+            async with open_ports(Settings.load(url=self.url)) as ports:
+                return await work(ports)
+
+        return asyncio.run(run())
+
+    def claim(self, task_id: str, *, lease: float = 60) -> Task:
+        """Let a worker that is not there hold the task."""
+
+        async def work(ports: Ports) -> Task:
+            (row,) = await ports.task_log.get([TaskId(task_id)])
+            assert row is not None
+            claim = Claim(
+                spec=row.spec,
+                claim_id="other",
+                worker="elsewhere:1",
+                lease=timedelta(seconds=lease),
+                due_at=row.due_at,
+            )
+            await ports.task_log.claim([claim])
+            (row,) = await ports.task_log.get([TaskId(task_id)])
+            assert row is not None
+            return row
+
+        return self.ported(work)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    module = f"shop_{uuid4().hex}"
+    (tmp_path / f"{module}.py").write_text(APP, encoding="utf-8")
+    for name in list(os.environ):
+        if name.startswith("LONGSHORE_"):
+            monkeypatch.delenv(name)
+    found = Cli(tmp_path, module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # type: ignore[no-untyped-call]  # pytest's own lacks types
+    monkeypatch.setenv("LONGSHORE_URL", found.url)
+    yield found
+    sys.modules.pop(module, None)
+
+
+@pytest.fixture(autouse=True)
+def _process_as_before() -> Iterator[None]:
+    """Undo what a worker does to its process: it configures logging and freezes the heap."""
+    ours = logging.getLogger("longshore")
+    before = ours.level, ours.propagate, list(ours.handlers)
+    yield
+    ours.level, ours.propagate, ours.handlers = before
+    gc.unfreeze()
