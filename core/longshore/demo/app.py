@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longshore.app import Longshore
-from longshore.context import Context
+from longshore.context import Context  # noqa: TC001 - tasks are read by their annotations
 from longshore.demo.files import Measured, from_text, measure
 from longshore.retry import Retry
 

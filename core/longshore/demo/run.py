@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from longshore.app import Longshore
 from longshore.demo.app import always_fails, measure_file
 from longshore.demo.files import files_under, to_text
 from longshore.errors import LongshoreError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from longshore.app import Longshore
     from longshore.draft import Draft
     from longshore.identity import TaskId
     from longshore.queue import DeadLetter
@@ -52,6 +52,7 @@ class Demo:
     unreadable: list[str] = field(default_factory=list[str])
     failing: TaskId | None = None
     seconds: float = 0.0
+    killed_after: int | None = None
 
     @property
     def url(self) -> str:
@@ -82,7 +83,7 @@ class Demo:
 
     def watch(self, app: Longshore, advance: Callable[[int], None]) -> None:
         """Let workers run until every task is final; `DemoError` where they cannot go on."""
-        began, seen, killed = time.monotonic(), 0, False
+        began, seen = time.monotonic(), 0
         with self._working() as processes:
             while True:
                 ended = app.session.call(_ended)
@@ -91,9 +92,9 @@ class Demo:
                 dead = len(self.dead_letters(app))
                 if ended >= self.total and dead >= DEAD:
                     break
-                if self.kill and not killed and ended >= self.total // 3:
+                if self.kill and self.killed_after is None and ended >= self.total // 3:
                     processes[0].send_signal(signal.SIGKILL)
-                    killed = True
+                    self.killed_after = ended
                 if all(process.poll() is not None for process in processes):
                     message = f"all workers have ended early; see what they said: {self.log}"
                     raise DemoError(message)

@@ -43,7 +43,7 @@ class Summary:
     def problems(self, files: int) -> list[str]:
         """What is not as it should be; empty after a run without a surprise."""
         found: list[str] = []
-        if len(self.results) != files or self.states.get("succeeded") != files:
+        if len(self.results) != files or self.states.get("succeeded", 0) != files:
             found.append(f"{files} files, {len(self.results)} results, states {self.states}")
         if self.failed.state is not TaskState.FAILED or len(self.tries) != self.failed.attempts:
             found.append(f"the failing task is {self.failed.state} after {len(self.tries)} tries")

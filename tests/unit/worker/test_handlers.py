@@ -137,9 +137,9 @@ async def test_what_one_handler_sets_no_other_sees(yard: Yard) -> None:
         user.set(name)
 
     first, second = yard.task(on_the_loop), yard.task(on_a_thread)
-    for number in range(4):
-        await yard.enqueue(first, f"loop {number}")
-        await yard.enqueue(second, f"thread {number}")
+    for definition in (first, second):
+        for number in range(4):
+            await yard.enqueue(definition, str(number))
     await yard.drain(concurrency=1)
 
     assert seen == ["nobody"] * 8
