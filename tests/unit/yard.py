@@ -28,13 +28,14 @@ from longshore_adapters.memory import ADAPTER
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-
     from longshore.clock import Clock
     from longshore.definition import Executor, TaskDefinition
     from longshore.errors import LongshoreError
     from longshore.identity import TaskId
+    from longshore.protocol import Finished, Record, Recorded
     from longshore.queue import DeadLetter, Depth, Queue, QueueCapabilities, Release
     from longshore.task import Attempt, Task
+    from longshore.together import Settlement, Together
 
 DEADLINE = 20.0
 _TURNS = 20
@@ -62,11 +63,26 @@ class Capable(FlakyQueue):
         return await super().send(messages)
 
 
+class FlakyTogether:
+    """Queue and log as one, failing as planned."""
+
+    def __init__(self, together: Together, plan: FaultPlan) -> None:
+        self._together = together
+        self._plan = plan
+
+    async def enqueue(self, records: Sequence[Record]) -> list[Recorded]:
+        return await self._plan.through("enqueue", lambda: self._together.enqueue(records))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[Finished]:
+        return await self._plan.through("finish", lambda: self._together.settle(settlements))
+
+
 @dataclass(kw_only=True)
 class Yard:
     """Ports in memory, an application's tasks, and workers that run them on a clock of ours."""
 
     ports: Ports
+    healthy: Ports
     clock: Clock
     queue_plan: FaultPlan
     log_plan: FaultPlan
@@ -85,7 +101,7 @@ class Yard:
 
     @property
     def operator(self) -> Operator:
-        return Operator(self.ports)
+        return Operator(self.healthy)
 
     def task(
         self,
@@ -120,11 +136,16 @@ class Yard:
         """Put a body into the queue as some other producer would."""
         task_id = self.ports.ids() if key is None else key
         message = Outgoing(key=task_id, body=body, delay=NO_DELAY, attributes=attributes)  # type: ignore[arg-type]  # any text is a key here
-        assert await self.ports.queue("default").send([message]) == [None]
+        assert await self.healthy.queue("default").send([message]) == [None]
 
     def worker(self, **options: Any) -> Worker:
         given = {"publish": False, "concurrency": 4, "poll": TWENTY, **options}
         return Worker(self.ports, self.registry, self.policy, WorkerOptions(**given))
+
+    def rival(self, **options: Any) -> Worker:
+        """A worker on connections of its own, which no planned fault reaches."""
+        given = {"publish": False, "concurrency": 4, "poll": TWENTY, "name": "rival", **options}
+        return Worker(self.healthy, self.registry, self.policy, WorkerOptions(**given))
 
     async def drain(self, **options: Any) -> Stopped:
         """Run what is due, and answer when nothing is left."""
@@ -181,12 +202,12 @@ class Yard:
             await asyncio.sleep(0)
 
     async def row(self, task_id: TaskId) -> Task:
-        (task,) = await self.ports.task_log.get([task_id])
+        (task,) = await self.healthy.task_log.get([task_id])
         assert task is not None
         return task
 
     async def state(self, task_id: TaskId) -> str:
-        (task,) = await self.ports.task_log.get([task_id])
+        (task,) = await self.healthy.task_log.get([task_id])
         return "none" if task is None else task.state.value
 
     async def reaches(self, task_id: TaskId, state: str, *, moving: bool = False) -> Task:
@@ -197,10 +218,10 @@ class Yard:
         return await self.row(task_id)
 
     async def rows(self) -> list[Task]:
-        return [*(await self.ports.task_log.find(TaskQuery(), limit=1000)).tasks]
+        return [*(await self.healthy.task_log.find(TaskQuery(), limit=1000)).tasks]
 
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
-        return await self.ports.task_log.attempts(task_id)
+        return await self.healthy.task_log.attempts(task_id)
 
     async def lines(self, task_id: TaskId) -> list[str]:
         return [line.text for one in await self.attempts(task_id) for line in one.lines]
@@ -209,10 +230,10 @@ class Yard:
         return [one.outcome for one in await self.attempts(task_id)]
 
     async def depth(self, queue: str = "default") -> Depth:
-        return await self.ports.queue(queue).depth()
+        return await self.healthy.queue(queue).depth()
 
     async def letters(self, queue: str = "default") -> list[DeadLetter]:
-        port = self.ports.queue(queue)
+        port = self.healthy.queue(queue)
         assert isinstance(port, SupportsDeadLetters)
         return await port.dead_letters(limit=100)
 
@@ -235,11 +256,19 @@ async def open_yard(
         queue, task_log = one.queue, log_at.task_log
         assert queue is not None
         assert task_log is not None
-        ports = Ports(
-            queue=lambda name: Capable(queue(name), queue_plan, capabilities),
-            task_log=FlakyTaskLog(task_log, log_plan),
+        healthy = Ports(
+            queue=queue,
+            task_log=task_log,
             together=one.together if together else None,
             clock=timed,
             ids=TaskIds(),
         )
-        yield Yard(ports=ports, clock=timed, queue_plan=queue_plan, log_plan=log_plan)
+        ports = replace(
+            healthy,
+            queue=lambda name: Capable(queue(name), queue_plan, capabilities),
+            task_log=FlakyTaskLog(task_log, log_plan),
+            together=FlakyTogether(one.together, log_plan) if together and one.together else None,
+        )
+        yield Yard(
+            ports=ports, healthy=healthy, clock=timed, queue_plan=queue_plan, log_plan=log_plan
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore_adapters.sqlite import statements
 from longshore_adapters.sqlite.connection import Transaction, begin, connect, connect_reader
@@ -18,21 +18,27 @@ if TYPE_CHECKING:
     from longshore_adapters.sqlite.lane import Operation
     from longshore_adapters.sqlite.options import Options
     from longshore_adapters.sqlite.waiting import Waiting
+    from longshore_adapters.sqlite.watching import Watch
+
+_NOW_AND_THEN: Final = 0.5
 
 
 class Writer:
     """Commits what many callers ask for together, and wakes those who wait for messages.
 
-    While somebody waits it looks every `poll` milliseconds whether another connection has
-    committed. `PRAGMA data_version` says so exactly; size and time of the log file do not (a
-    commit may change neither), and the writer's own commits do not count.
+    While somebody waits it looks whether another connection has committed: when the watch says
+    that the log file was written to, or every `poll` milliseconds where nothing tells.
+    `PRAGMA data_version` answers exactly; size and time of the log file would not (a commit may
+    change neither), and the writer's own commits do not count.
     """
 
-    def __init__(self, options: Options, clock: Clock, waiting: Waiting) -> None:
+    def __init__(self, options: Options, clock: Clock, waiting: Waiting, watch: Watch) -> None:
         """Write by `clock`, and wake who is in `waiting`."""
         self._options = options
         self._clock = clock
         self._waiting = waiting
+        self._watch = watch
+        self._told = False
         self._version = 0
 
     def connect(self) -> sqlite3.Connection:
@@ -59,15 +65,17 @@ class Writer:
             else:
                 for operation in wanted:
                     self.serve(connection, [operation])
-        self._watch(connection)
+        self._notice(connection)
 
     def patience(self) -> float | None:
-        """Poll while somebody waits."""
-        return self._options.poll / 1000 if self._waiting else None
+        """Poll while somebody waits; now and then even where the watch tells."""
+        if not self._waiting:
+            return None
+        return _NOW_AND_THEN if self._told else self._options.poll / 1000
 
     def idle(self, connection: sqlite3.Connection) -> None:
         """Look whether another connection has committed."""
-        self._watch(connection)
+        self._notice(connection)
 
     def leave(self, connection: sqlite3.Connection | None) -> None:
         """Wake who still waits, and bring the log into the file as far as nobody needs it."""
@@ -96,9 +104,10 @@ class Writer:
         for operation in operations:
             operation.error = _said(error, self._options.path)
 
-    def _watch(self, connection: sqlite3.Connection) -> None:
+    def _notice(self, connection: sqlite3.Connection) -> None:
         if not self._waiting:
             return
+        self._told = self._watch.arm()
         with suppress(sqlite3.Error):  # the next operation meets it, and says so
             [version] = connection.execute("PRAGMA data_version").fetchone()
             if version != self._version:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from longshore_adapters.sqlite.desks import Reader, Writer
 from longshore_adapters.sqlite.lane import Lane
 from longshore_adapters.sqlite.waiting import Waiting
+from longshore_adapters.sqlite.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -27,7 +28,8 @@ class File:
         what = f"the SQLite database {options.path}"
         self.clock = clock
         self.waiting = Waiting()
-        self.writer = Lane(what, Writer(options, clock, self.waiting))
+        self._watch = Watch(f"{options.path}-wal", options.poll / 1000)
+        self.writer = Lane(what, Writer(options, clock, self.waiting, self._watch))
         self.reader = Lane(what, Reader(options, clock))
 
     @asynccontextmanager
@@ -36,6 +38,8 @@ class File:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.writer.close)
             await self.writer.open()
+            stack.callback(self._watch.close)
+            self._watch.begin(self.writer.nudge)
             stack.push_async_callback(self.reader.close)
             await self.reader.open()
             yield self

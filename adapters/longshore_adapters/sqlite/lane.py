@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from longshore.errors import ClosedError
+from longshore.errors import ClosedError, LongshoreError
 from longshore_adapters.sqlite.limits import MAX_GROUP
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ class Desk(Protocol):
         ...
 
 
+class Nudge:
+    """Asks the desk to look now."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True, eq=False)
 class Pause:
     """A time without a connection, for a fork."""
@@ -76,7 +82,7 @@ class Lane:
         """`what` names it in errors."""
         self._what = what
         self._desk = desk
-        self._inbox: SimpleQueue[Operation | Pause | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Operation | Nudge | Pause | None] = SimpleQueue()
         self._ahead: Operation | Pause | None = None
         self._lock = threading.Lock()
         self._open = False
@@ -119,6 +125,10 @@ class Lane:
         if self._last is not None:
             await asyncio.shield(self._last.future)
 
+    def nudge(self) -> None:
+        """Let the desk look whether there is something to do, as when it is idle."""
+        self._inbox.put(Nudge())
+
     def before_fork(self) -> None:
         """Close the connection, and return when it is closed; for any thread."""
         pause = self._pause = Pause()
@@ -135,11 +145,7 @@ class Lane:
         connection: sqlite3.Connection | None = None
         while (item := self._next(connection)) is not None:
             if isinstance(item, Pause):
-                if connection is not None:
-                    connection.close()
-                connection = None
-                item.reached.set()
-                item.over.wait()
+                connection = self._rest(connection, item)
                 continue
             try:
                 connection = connection or self._desk.connect()
@@ -155,6 +161,20 @@ class Lane:
         if self._last is not None:
             _post([self._last])
 
+    def _rest(
+        self, connection: sqlite3.Connection | None, pause: Pause
+    ) -> sqlite3.Connection | None:
+        """Close the connection for as long as the pause lasts."""
+        if connection is None:
+            pause.reached.set()
+            return None
+        connection.close()
+        pause.reached.set()
+        pause.over.wait()
+        with suppress(LongshoreError):  # the next operation tries again, and says so
+            return self._desk.connect()
+        return None
+
     def _next(self, connection: sqlite3.Connection | None) -> list[Operation] | Pause | None:
         """Wait for operations, and take what is there; None is the end."""
         first, self._ahead = self._ahead or self._wait(connection), None
@@ -164,16 +184,19 @@ class Lane:
         with suppress(Empty):
             while len(operations) < MAX_GROUP:
                 item = self._inbox.get_nowait()
-                if not isinstance(item, Operation):
+                if isinstance(item, Operation):
+                    operations.append(item)
+                elif not isinstance(item, Nudge):  # the desk looks after serving, anyhow
                     self._ahead = item
                     break
-                operations.append(item)
         return operations
 
     def _wait(self, connection: sqlite3.Connection | None) -> Operation | Pause | None:
         while True:
             with suppress(Empty):
-                return self._inbox.get(timeout=self._desk.patience())
+                item = self._inbox.get(timeout=self._desk.patience())
+                if not isinstance(item, Nudge):
+                    return item
             if connection is not None:
                 self._desk.idle(connection)
 

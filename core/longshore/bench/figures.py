@@ -83,7 +83,7 @@ class Row:
     tasks: int
     quick: int
 
-    def text_of(self, key: str) -> Figure:
+    def figure(self, key: str) -> Figure:
         """Find a figure by its key."""
         return next(figure for figure in self.figures if figure.key == key)
 

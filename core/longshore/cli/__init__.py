@@ -11,6 +11,7 @@ __all__ = ["ExitCode", "main"]
 
 
 @click.group(
+    "longshore",
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`longshore COMMAND --help` has examples. Exit codes: docs/cli.md.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import click
+from click.shell_completion import shell_complete
 
 from longshore.cli.commands import ENTRIES, SECTIONS
 from longshore.cli.exit import ExitCode, code_of
@@ -15,12 +17,13 @@ from longshore.cli.output import Output, abandon_output, flush
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from longshore.cli.commands import Entry
 
 _JSON: Final = "--json"
 _DEBUG: Final = "--debug"
+_COMPLETE: Final = "_LONGSHORE_COMPLETE"
 
 
 class CommandTable(MutableMapping[str, click.Command]):
@@ -89,18 +92,27 @@ class CommandGroup(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def main(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - click's is overloaded by standalone_mode, which is ours to choose
+    def main(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - click's is overloaded by a mode that is ours to choose
         self,
         args: Sequence[str] | None = None,
+        prog_name: str | None = None,
         **extra: Any,  # noqa: ANN401 - click's own, passed through
     ) -> NoReturn:
         """Run a command line and leave the process with its exit code."""
+        name = prog_name or self.name or ""
+        if wanted := os.environ.get(_COMPLETE):
+            sys.exit(shell_complete(self, {}, name, _COMPLETE, wanted))
         words = list(sys.argv[1:] if args is None else args)
         options = words[: words.index("--")] if "--" in words else words
-        extra["standalone_mode"] = False
-        run = super().main
         end = Ending(Output(json=_JSON in options), debug=_DEBUG in options)
-        sys.exit(end.of(lambda: run(words, **extra)))
+        sys.exit(end.of(lambda: self._run(name, words, extra)))
+
+    def _run(self, name: str, words: list[str], extra: Mapping[str, Any]) -> object:
+        try:
+            with self.make_context(name, words, **extra) as ctx:
+                return self.invoke(ctx)
+        except click.exceptions.Exit as done:
+            return done.exit_code
 
 
 class Ending:

@@ -45,9 +45,9 @@ CHUNK: Final = 500
 @option("--skip-bad", is_flag=True, help="Import the good lines although some are bad.")
 @click.pass_obj
 def import_tasks(invocation: Invocation, *, name: str, requeue: bool, skip_bad: bool) -> ExitCode:
-    """Read tasks from an export (ndjson or json), under the ids they had.
+    """Read tasks from an export, under the ids they had.
 
-    A task that had not ended becomes a new task of the same id, arguments and options: it is
+    The export is ndjson or json. A task that had not ended becomes a new task of the same id, arguments and options: it is
     queued, or scheduled where its time is still to come. One that was paused, blocked or waiting
     is imported paused. Attempts are counted from 0, and it is created now; the oldest comes
     first again. A task that ended is left out, unless --requeue queues it again; one that

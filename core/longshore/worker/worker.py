@@ -142,6 +142,8 @@ class Worker:
             stuck = await self._drain(receiving)
             await self._write_out(settling)
         finally:
+            for held in self._unfinished():  # only where `run` itself is cancelled
+                held.stop("lost")
             await _end([*background, *receiving, settling])
         if self._failure is not None:
             raise self._failure

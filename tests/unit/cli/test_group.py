@@ -100,7 +100,7 @@ def test_each_command_has_examples_the_shared_options_and_its_old_names(entry: E
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_a_command_answers_to_what_older_systems_called_it(old: str, entry: Entry) -> None:
-    assert f"Usage: main {old} " in help_of(old)
+    assert f"Usage: longshore {old} " in help_of(old)
     assert isinstance(main, CommandGroup)
     assert main.get_command(click.Context(main), old) is main.commands[entry.name]
 
@@ -223,7 +223,7 @@ def test_a_usage_error_says_where_to_read_on(cli: Cli) -> None:
     (line,) = cli.err("list", "--nosuch", code=ExitCode.USAGE).splitlines()
 
     assert line.startswith("error: No such option")
-    assert line.endswith("; see: main list --help")
+    assert line.endswith("; see: longshore list --help")
 
 
 def test_a_reader_that_left_is_no_error(tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""`longshore bench`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from longshore.cli.command import Command, option
+from longshore.cli.exit import ExitCode
+
+if TYPE_CHECKING:
+    from longshore.bench.figures import Result, Row
+    from longshore.bench.host import Host
+    from longshore.cli.invocation import Invocation
+    from longshore.cli.output import Output
+
+_STYLES = {"reached": "ok", "not reached": "fail", "not measured": "warn"}
+
+
+@click.command(
+    "bench",
+    cls=Command,
+    examples=("bench", "bench enqueue drain", "bench 3 --runs 10", "bench --quick --json"),
+)
+@click.argument("rows", metavar="[ROW]...", nargs=-1)
+@option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Runs of each row.")
+@option("--tasks", type=click.IntRange(1), help="Tasks of each run, in place of the row's own.")
+@option("--quick", is_flag=True, help="One run of few tasks: whether it works, not how fast.")
+@option("--list", "listed", is_flag=True, help="List the rows, and measure nothing.")
+@option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
+    help="Where the databases are made. Default: the temporary folder.",
+)
+@option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Write everything that was measured to a file, as JSON.",
+)
+@click.pass_obj
+def bench(  # noqa: PLR0913 - one parameter for each option
+    invocation: Invocation,
+    *,
+    rows: tuple[str, ...],
+    runs: int,
+    tasks: int | None,
+    quick: bool,
+    listed: bool,
+    folder: Path | None,
+    save: Path | None,
+) -> int:
+    """Measure what this machine does with SQLite, beside raw sqlite3 and huey.
+
+    ROW is a name or number of --list; all are measured where none is given, which takes some
+    minutes. Each run has new databases and a process of its own. Where tasks were lost or done
+    twice the exit code is 1; a goal that is not reached is only said. docs/benchmarks.md tells
+    how each is measured.
+    """
+    _refuse_shared(invocation)
+    from longshore.bench.rows import find  # noqa: PLC0415 - loaded by commands that run
+
+    output = invocation.output
+    wanted = find(rows)
+    if listed:
+        output.table(("row", "name", "what", "tasks"), [_entry(row) for row in wanted])
+        return ExitCode.OK
+    counts = {row.name: tasks or (row.quick if quick else row.tasks) for row in wanted}
+    with tempfile.TemporaryDirectory(dir=folder, prefix="longshore-bench-") as place:
+        host = _described(output, Path(place))
+        results = _measured(output, wanted, 1 if quick else runs, counts, Path(place))
+    return _ended(output, host, results, save)
+
+
+def _refuse_shared(invocation: Invocation) -> None:
+    """The databases and the application are the measurements' own."""
+    for name in ("url", "app"):
+        if getattr(invocation, name) is not None:
+            message = f"--{name} cannot be used: bench measures databases and tasks of its own"
+            raise click.UsageError(message)
+
+
+def _entry(row: Row) -> tuple[str, str, str, str]:
+    return str(row.number), row.name, row.title, f"{row.tasks:,}"
+
+
+def _described(output: Output, place: Path) -> Host:
+    from longshore.bench.host import describe  # noqa: PLC0415 - loaded by commands that run
+
+    host = describe(place.resolve(), datetime.now(UTC))
+    if not output.json:
+        output.line(f"{host.date}  {host.system}, {host.processor}, {host.cores} cores")
+        output.line(f"{host.storage}; load {host.load:.2f} at the start")
+        output.line(f"{host.python}, SQLite {host.sqlite}, huey {host.huey}; {host.settings}")
+    return host
+
+
+def _measured(
+    output: Output, rows: tuple[Row, ...], runs: int, counts: dict[str, int], place: Path
+) -> list[Result]:
+    from longshore.bench.run import run  # noqa: PLC0415 - loaded by commands that run
+
+    results: list[Result] = []
+    with output.progress("runs", len(rows) * runs) as advance:
+        for row in rows:
+            tasks = counts[row.name]
+            output.note(f"{row.number}. {row.name}: {runs} x {tasks:,} tasks …")
+            result = run(row, runs=runs, tasks=tasks, folder=place, done=lambda: advance(1))
+            results.append(result)
+            if not output.json:
+                _print(output, result)
+    return results
+
+
+def _print(output: Output, result: Result) -> None:
+    from longshore.bench.wording import table, verdicts  # noqa: PLC0415 - as above
+
+    row = result.row
+    output.line()
+    output.heading(f"{row.number}. {row.title}")
+    output.line(f"{row.method}; {len(result.runs)} x {result.tasks:,} tasks")
+    output.table((row.name, "min", "median", "max"), table(result))
+    for verdict, text in verdicts(result):
+        output.styled(f"{verdict}: {text}", _STYLES[verdict])
+    output.line("counted: " + ", ".join(f"{n:,} {name}" for name, n in result.counts.items()))
+    for said in result.missing:
+        output.line(f"left out: {said}")
+
+
+def _ended(output: Output, host: Host, results: list[Result], save: Path | None) -> int:
+    from longshore.bench.wording import document  # noqa: PLC0415 - as above
+
+    measured = document(host, results)
+    if save is not None:
+        save.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+        output.note(f"written to {save}")
+    if output.json:
+        output.document(measured)
+    else:
+        goals = [reached for result in results for reached in result.reached]
+        output.line()
+        output.line(f"{goals.count(True)} of {len(goals)} goals reached")
+    wrong = [result.row.name for result in results if not result.correct]
+    if wrong:
+        output.problem(f"lost or doubled tasks in: {', '.join(wrong)}", kind="Incorrect")
+        return ExitCode.FAILED
+    return ExitCode.OK
