@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from longshore.context import is_context
 from longshore.errors import ArgumentsError, TaskDefinitionError
@@ -14,9 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pydantic import TypeAdapter
+    from pydantic_core import ArgsKwargs
 
 _UNREADABLE = (NameError, AttributeError, TypeError, SyntaxError)
 _NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Checker(NamedTuple):
+    """What a check needs of pydantic, imported once and not at each call."""
+
+    validate: Callable[[object], object]
+    pair: type[ArgsKwargs]
+    refused: type[Exception]
 
 
 class Arguments:
@@ -37,7 +46,7 @@ class Arguments:
             one.kind not in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
             for one in parameters
         )
-        self._validate: Callable[[object], object] | None = None
+        self._checker: Checker | None = None
 
     @property
     def signature(self) -> inspect.Signature:
@@ -53,7 +62,8 @@ class Arguments:
         if not self._by_name:
             return pack_arguments(checked_args[: len(args)], _only(checked_kwargs, kwargs))
         named = dict(zip(self._names, checked_args[: len(args)], strict=False))
-        named |= _only(checked_kwargs, kwargs)
+        if kwargs:
+            named |= _only(checked_kwargs, kwargs)
         return pack_arguments((), named)
 
     def unpack(self, message: Message) -> tuple[tuple[object, ...], dict[str, object]]:
@@ -65,20 +75,18 @@ class Arguments:
         self, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
         """Validate arguments; answer them converted, with defaults filled in."""
-        from pydantic import ValidationError  # noqa: PLC0415 - kept off the import path
-        from pydantic_core import ArgsKwargs  # noqa: PLC0415 - kept off the import path
-
-        validate = self._validate or self.build()
+        checker = self._checker or self.build()
         try:
-            checked = validate(ArgsKwargs(tuple(args), dict(kwargs)))
-        except ValidationError as error:
+            checked = checker.validate(checker.pair(tuple(args), dict(kwargs)))
+        except checker.refused as error:
             raise ArgumentsError(self._task, _problems(error, self._names)) from error
         return cast("tuple[tuple[object, ...], dict[str, object]]", checked)
 
-    def build(self) -> Callable[[object], object]:
+    def build(self) -> Checker:
         """Build the validator now; `TaskDefinitionError` where an annotation has no meaning."""
-        from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - import cost
+        from pydantic import PydanticUserError, TypeAdapter, ValidationError  # noqa: PLC0415 - import cost
         from pydantic.errors import PydanticUndefinedAnnotation  # noqa: PLC0415 - import cost
+        from pydantic_core import ArgsKwargs  # noqa: PLC0415 - kept off the import path
 
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", self._stand_in()))
@@ -88,8 +96,8 @@ class Arguments:
                 "define the types at module level, not under TYPE_CHECKING"
             )
             raise TaskDefinitionError(message) from error
-        self._validate = adapter.validate_python
-        return self._validate
+        self._checker = Checker(adapter.validate_python, ArgsKwargs, ValidationError)
+        return self._checker
 
     def _stand_in(self) -> Callable[..., object]:
         """Make a function with the task's signature that answers its validated arguments."""

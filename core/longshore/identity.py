@@ -45,8 +45,17 @@ class TaskIds:
         if self._pid != os.getpid():
             self._bits = self._seeded()
         milliseconds, rest = divmod(self._now_ns(), _MILLISECOND)
-        fraction = (rest << 12) // _MILLISECOND
-        return _text((((milliseconds << 16) | 0x7000 | fraction) << 64) | _VARIANT | self._bits(62))
+        bits = self._bits(62)
+        return TaskId(
+            "%08x-%04x-7%03x-%04x-%012x"  # noqa: UP031 - half the time of any other way
+            % (
+                milliseconds >> 16,
+                milliseconds & 0xFFFF,
+                (rest << 12) // _MILLISECOND,
+                0x8000 | bits >> 48,
+                bits & 0xFFFFFFFFFFFF,
+            )
+        )
 
     def _seeded(self) -> Callable[[int], int]:
         self._pid = os.getpid()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from longshore.codec import encode_event, event_of, format_time
+from longshore.codec.cloudevents import encode_behind, event_of, format_time, head_of
 from longshore.errors import ConfigurationError
 from longshore.identity import TaskId, task_key
 from longshore.message import MAX_TEXT, OWN_SOURCE, Message
@@ -40,7 +40,7 @@ class Moment:
     now: datetime
     due_at: datetime
     expires_at: datetime | None
-    event: dict[str, object]
+    head: bytes
     state: TaskState
 
 
@@ -78,9 +78,21 @@ class Plan:
         )
         self._parent = None if options.parent is None else TaskId(options.parent)
         self._event = event_of(self._message())
+        del self._event["id"]
+        self._head = head_of(self._event) + b',"time":"'
+        self._at_once = (
+            self._delay is None
+            and self._expires is None
+            and options.delay is None
+            and options.schedule is None
+            and options.expires is None
+        )
 
     def at(self, now: datetime) -> Moment:
         """Work out the times of tasks sent now."""
+        if self._at_once:
+            head = self._head + format_time(now).encode() + b'","id":"'
+            return Moment(now, now, None, head, TaskState.QUEUED)
         due_at = _due(self.options, self._delay, now, self._zone)
         expires_at = _expires(self.options, self._expires, now, self._zone)
         event = {**self._event, "time": format_time(now)}
@@ -89,7 +101,7 @@ class Plan:
         if expires_at is not None:
             event["expirytime"] = format_time(expires_at)
         state = TaskState.SCHEDULED if due_at > now else TaskState.QUEUED
-        return Moment(now, due_at, expires_at, event, state)
+        return Moment(now, due_at, expires_at, head_of(event) + b',"id":"', state)
 
     def record(self, data: JsonValue, ids: TaskIds, moment: Moment) -> Record:
         """Make the row of one task; its body is encoded here."""
@@ -100,7 +112,7 @@ class Plan:
             id=task_id,
             name=self._name,
             queue=self._queue,
-            body=encode_event(moment.event, task_id, data),
+            body=encode_behind(moment.head, task_id, data, self._name),
             created_at=moment.now,
             priority=self._priority,
             max_attempts=self._attempts,

@@ -103,16 +103,26 @@ def test_a_path_may_be_percent_encoded() -> None:
 
 
 def test_options_are_read() -> None:
-    options = parse_url("sqlite:///jobs.db?synchronous=FULL&busy_timeout=0.5&poll=10")
+    query = "synchronous=FULL&busy_timeout=0.5&poll=10&watch=off"
 
-    assert options == Options(path="jobs.db", synchronous="full", busy_timeout=0.5, poll=10)
+    assert parse_url(f"sqlite:///jobs.db?{query}") == Options(
+        path="jobs.db", synchronous="full", busy_timeout=0.5, poll=10, watch=False
+    )
 
 
 @pytest.mark.parametrize(
     "query",
     [
         *("synchronous=maybe", "synchronous=", "busy_timeout=soon", "busy_timeout=-1"),
-        *("busy_timeout=nan", "poll=0", "poll=0.5", "poll=5000", "journal=off", "poll=4&poll=5"),
+        *(
+            "busy_timeout=nan",
+            "watch=maybe",
+            "poll=0",
+            "poll=0.5",
+            "poll=5000",
+            "journal=off",
+            "poll=4&poll=5",
+        ),
     ],
 )
 def test_an_option_that_is_unknown_or_wrong_is_refused(query: str) -> None:

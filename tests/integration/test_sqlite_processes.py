@@ -303,8 +303,11 @@ async def test_a_process_killed_while_it_writes_leaves_all_it_was_told_and_no_ha
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_a_waiting_receive_sees_what_another_process_sends(url: str, start: Start) -> None:
-    async with ADAPTER.open(url, SystemClock()) as backend:
+@pytest.mark.parametrize("watch", ["on", "off"])
+async def test_a_waiting_receive_sees_what_another_process_sends(
+    url: str, start: Start, watch: str
+) -> None:
+    async with ADAPTER.open(f"{url}&watch={watch}", SystemClock()) as backend:
         receiving = asyncio.create_task(queue_of(backend).receive(limit=1, wait=LONG, lease=LEASE))
         sender = await start(SENDER)
         await sender.said()

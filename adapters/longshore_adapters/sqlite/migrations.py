@@ -63,9 +63,12 @@ def migrate(connection: sqlite3.Connection, path: str, scripts: Sequence[str]) -
 
 
 def _standing(connection: sqlite3.Connection) -> Standing:
-    [application] = connection.execute("PRAGMA application_id").fetchone()
-    [version] = connection.execute("PRAGMA user_version").fetchone()
-    [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # In one statement, so that it sees one moment: another process may be migrating just now.
+    [(application, version, tables)] = connection.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id), "
+        "(SELECT user_version FROM pragma_user_version), "
+        "(SELECT count(*) FROM sqlite_master)"
+    )
     return Standing(application, version, empty=tables == 0 and version == 0)
 
 

@@ -22,14 +22,16 @@ class Options:
     """A file and how to use it. `busy_timeout` is seconds, `poll` milliseconds.
 
     `busy_timeout` is how long a write waits for other processes before `UnavailableError`;
-    `poll` how often a waiting receive looks for what they have sent. What each `synchronous`
-    promises is in the README.
+    `poll` how often a waiting receive looks, at most, for what they have sent. With `watch` it
+    looks only when the system says that the file was written to, where the system can say so.
+    What each `synchronous` promises is in the README.
     """
 
     path: str
     synchronous: str = "normal"
     busy_timeout: float = 5.0
     poll: int = 4
+    watch: bool = True
 
 
 def parse_url(url: str) -> Options:
@@ -74,6 +76,12 @@ def _poll(text: str) -> int:
     return int(milliseconds)
 
 
+def _watch(text: str) -> bool:
+    if text.lower() not in {"on", "off"}:
+        _refuse(f"watch={text}", "give watch=on or watch=off")
+    return text.lower() == "on"
+
+
 def _number(text: str) -> float | None:
     try:
         number = float(text)
@@ -91,4 +99,5 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "synchronous": _synchronous,
     "busy_timeout": _busy_timeout,
     "poll": _poll,
+    "watch": _watch,
 }

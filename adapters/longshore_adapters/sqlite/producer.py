@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from longshore.errors import ClosedError
 from longshore_adapters.sqlite import recording
-from longshore_adapters.sqlite.connection import connect, transaction
-from longshore_adapters.sqlite.errors import translate
+from longshore_adapters.sqlite.connection import Transaction, begin, connect
+from longshore_adapters.sqlite.errors import translated
 from longshore_adapters.sqlite.scalars import micros
 from longshore_adapters.sqlite.together import drafts_of
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from longshore.clock import Clock
     from longshore.protocol import Record, Recorded
@@ -38,19 +37,36 @@ class SqliteProducer:
 
     def check(self) -> None:
         """Open the file; raise where that cannot be."""
-        with self._exclusively():
-            return
+        with self._lock:
+            self._opened()
 
     def enqueue(self, records: Sequence[Record]) -> list[Recorded]:
         """Insert rows and their messages, all or none."""
         drafts = drafts_of(records, micros(self._clock.now()))
-        with (
-            self._exclusively() as connection,
-            translate(self._options.path),
-            transaction(connection, self._clock, self._options.busy_timeout) as work,
-        ):
-            states = recording.insert_drafts(work, drafts)
+        # Plain blocks, where context managers would cost a tenth of the whole.
+        with self._lock:
+            connection = self._opened()
+            try:
+                begin(connection, self._options.busy_timeout)
+                work = Transaction(connection, micros(self._clock.now()))
+                states = recording.insert_drafts(work, drafts)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise translated(error, self._options.path) from error
+                raise
         return recording.answers(records, states)
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file where that was not done yet; the caller holds the lock."""
+        if not self._open:
+            what = f"the SQLite database {self._options.path}"
+            raise ClosedError(what)
+        if self._connection is None:
+            self._connection = connect(self._options, any_thread=True)
+        return self._connection
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
@@ -74,13 +90,3 @@ class SqliteProducer:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-    @contextmanager
-    def _exclusively(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            if not self._open:
-                what = f"the SQLite database {self._options.path}"
-                raise ClosedError(what)
-            if self._connection is None:
-                self._connection = connect(self._options, any_thread=True)
-            yield self._connection

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from longshore.protocol import Recorded
 from longshore.task import OPEN
 from longshore_adapters.sqlite import statements
-from longshore_adapters.sqlite.ledger import insert
 from longshore_adapters.sqlite.scalars import json_list, text
 from longshore_adapters.sqlite.wire import STATES, record_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from longshore.protocol import Record
     from longshore_adapters.sqlite.connection import Transaction
@@ -53,23 +53,44 @@ def insert_drafts(transaction: Transaction, drafts: Sequence[Draft]) -> list[str
     """Insert what is absent; for what was there already, answer its state."""
     if len(drafts) == 1:
         return [_insert_one(transaction, drafts[0])]
-    rows = [draft.row for draft in drafts]
-    seqs = {task_id: seq for seq, task_id in insert(transaction, statements.INSERT_RECORDS, rows)}
-    new = list(drafts)
+    [(first,)] = transaction.all(statements.NEXT_SEQ)
+    plain = all(draft.row[statements.PLAIN_RECORD :] == statements.NOTHING for draft in drafts)
+    end = statements.PLAIN_RECORD if plain else None
+    sized = statements.INSERT_PLAIN_RECORDS if plain else statements.INSERT_RECORDS
+    rows = [(seq, *draft.row[:end]) for seq, draft in enumerate(drafts, first)]
+    inserted = _insert(transaction, sized, rows)
+    new = list(enumerate(drafts, first))
     states: list[str | None] = [None] * len(drafts)
-    if len(seqs) < len(drafts):
-        states = _known(transaction, drafts, set(seqs))
-        new = [draft for draft, state in zip(drafts, states, strict=True) if state is None]
-    bodies = [(seqs[draft.row[0]], draft.body) for draft in new]
-    insert(transaction, statements.INSERT_PAYLOADS, bodies)
-    messages = [(*draft.message, seqs[draft.row[0]], *draft.rest) for draft in new if draft.message]
-    insert(transaction, statements.INSERT_MESSAGES, messages)
-    transaction.touched.update(message[1] for message in messages)
+    if inserted < len(drafts):
+        ids = [draft.row[0] for draft in drafts]
+        seqs = dict(transaction.all(statements.SEQS_BY_ID, (json_list(ids),)))
+        new = [(seq, draft) for seq, draft in new if seqs[draft.row[0]] == seq]
+        states = _known(transaction, drafts, {draft.row[0] for _, draft in new})
+    _insert(transaction, statements.INSERT_PAYLOADS, [(seq, draft.body) for seq, draft in new])
+    sent = [(seq, draft) for seq, draft in new if draft.message]
+    if all(draft.rest == (None, None, None) for _, draft in sent):
+        messages = [(*draft.message, seq) for seq, draft in sent]
+        _insert(transaction, statements.INSERT_PLAIN_MESSAGES, messages)
+    else:
+        messages = [(*draft.message, seq, *draft.rest) for seq, draft in sent]
+        _insert(transaction, statements.INSERT_MESSAGES, messages)
+    transaction.touched.update({cast("str", message[1]) for message in messages})
     return states
+
+
+def _insert(transaction: Transaction, sized: Mapping[int, str], rows: Sequence[Row]) -> int:
+    """Insert rows that return nothing; answer how many were."""
+    count = 0
+    for portion in statements.portions(rows):
+        values = list(chain.from_iterable(portion))
+        count += transaction.run(sized[len(portion)], values).rowcount
+    return count
 
 
 def answers(records: Sequence[Record], states: Sequence[str | None]) -> list[Recorded]:
     """Say what `insert_drafts` did."""
+    if len(states) == 1 and states[0] is None:
+        return [Recorded(task_id=records[0].spec.id, inserted=True, state=records[0].state)]
     return [
         Recorded(
             task_id=record.spec.id,
@@ -82,15 +103,22 @@ def answers(records: Sequence[Record], states: Sequence[str | None]) -> list[Rec
 
 def _insert_one(transaction: Transaction, draft: Draft) -> str | None:
     """Do the same for one, with less around it."""
-    cursor = transaction.run(statements.INSERT_RECORD, draft.row)
+    row = draft.row
+    if row[statements.PLAIN_RECORD :] == statements.NOTHING:
+        cursor = transaction.run(statements.INSERT_PLAIN_RECORD, row[: statements.PLAIN_RECORD])
+    else:
+        cursor = transaction.run(statements.INSERT_RECORD, row)
     if cursor.rowcount == 0:
         [state] = transaction.run(statements.STATE_BY_ID, (draft.row[0],)).fetchone()
         return str(state)
     seq = cursor.lastrowid
     transaction.run(statements.INSERT_PAYLOADS[1], (seq, draft.body))
     if draft.message:
-        values = (*draft.message, seq, *draft.rest)
-        transaction.run(statements.INSERT_MESSAGES[1], values)
+        if draft.rest == (None, None, None):
+            transaction.run(statements.INSERT_PLAIN_MESSAGES[1], (*draft.message, seq))
+        else:
+            values = (*draft.message, seq, *draft.rest)
+            transaction.run(statements.INSERT_MESSAGES[1], values)
         transaction.touched.add(draft.message[1])
     return None
 

@@ -51,6 +51,8 @@ MESSAGE_COLUMNS: Final = (
     *("task", "group_key", "attributes", "body"),
 )
 INSERT_MESSAGES: Final = _inserts("message", MESSAGE_COLUMNS)
+PLAIN_MESSAGE: Final = 7
+INSERT_PLAIN_MESSAGES: Final = _inserts("message", MESSAGE_COLUMNS[:PLAIN_MESSAGE])
 
 PROMOTE: Final = "UPDATE message SET ready = 1 WHERE queue = ? AND NOT ready AND visible_at <= ?"
 BEST: Final = (
@@ -148,7 +150,15 @@ SPEC_COLUMNS: Final = (
     *("category", "tenant", "owner", "label", "parent_id", "key", "tags", "delete_on_complete"),
 )
 _RECORDED: Final = ("state", "due_at", "updated_at", "expires_at", "wake_at", "wake_no")
-RECORD_COLUMNS: Final = (*SPEC_COLUMNS, *_RECORDED)
+RECORD_COLUMNS: Final = (
+    *("id", "queue", "name", "priority", "max_attempts", "created_at"),
+    *("state", "due_at", "updated_at"),
+    *("spec_expires_at", "category", "tenant", "owner", "label", "parent_id", "key", "tags"),
+    *("expires_at", "wake_at", "delete_on_complete", "wake_no"),
+)
+PLAIN_RECORD: Final = 9
+NOTHING: Final = (*(None,) * 10, 0, 0)
+"""What a record holds behind its first columns, where nothing special was asked for."""
 CHANGING_COLUMNS: Final = (
     *_RECORDED,
     *("token", "run", "attempts", "rescues", "audits", "claim_id", "worker", "lease_until"),
@@ -157,8 +167,12 @@ CHANGING_COLUMNS: Final = (
 )
 
 _NEW: Final = " ON CONFLICT (id) DO NOTHING"
+NEXT_SEQ: Final = "SELECT coalesce(max(seq), 0) + 1 FROM task"
+INSERT_RECORDS: Final = _inserts("task", ("seq", *RECORD_COLUMNS), _NEW)
+INSERT_PLAIN_RECORDS: Final = _inserts("task", ("seq", *RECORD_COLUMNS[:PLAIN_RECORD]), _NEW)
 INSERT_RECORD: Final = _inserts("task", RECORD_COLUMNS, _NEW)[1]
-INSERT_RECORDS: Final = _inserts("task", RECORD_COLUMNS, f"{_NEW} RETURNING seq, id")
+INSERT_PLAIN_RECORD: Final = _inserts("task", RECORD_COLUMNS[:PLAIN_RECORD], _NEW)[1]
+SEQS_BY_ID: Final = f"SELECT id, seq FROM task WHERE id IN {_IDS}"
 INSERT_TASKS: Final = _inserts("task", (*SPEC_COLUMNS, *CHANGING_COLUMNS), " RETURNING seq, id")
 INSERT_PAYLOADS: Final = _inserts("payload", ("task", "body"))
 KEEP_PAYLOAD: Final = "INSERT OR REPLACE INTO payload (task, body) VALUES (?, ?)"

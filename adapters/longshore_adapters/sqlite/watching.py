@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 _IN_MODIFY: Final = 0x2
 _IN_ONESHOT: Final = 0x8000_0000
 _EVENTS_AT_ONCE: Final = 65_536
+_SHORT_COMMIT: Final = 0.0005
+_LONGEST_COMMIT: Final = 0.1
 
 
 class Watch:
-    """Tells that a file was written to, and once more `rest` seconds later.
+    """Tells that a file was written to.
 
     It tells of one write each time it is armed, so that a file nobody waits for costs nothing,
-    however much is written to it. Who is told arms it again, and then looks.
+    however much is written to it. Who is told arms it again, and then looks. The first write of a
+    commit is not its end, which no write tells: so it tells again soon after, and then every
+    `rest` seconds for a tenth of a second.
     """
 
     def __init__(self, path: str, rest: float) -> None:
@@ -71,10 +75,18 @@ class Watch:
         poll = select.poll()
         poll.register(inotify, select.POLLIN)
         poll.register(end, select.POLLIN)
-        while end not in [ready for ready, _ in poll.poll()]:
-            os.read(inotify, _EVENTS_AT_ONCE)
+        settled = time.monotonic()
+        while True:
+            unsettled = time.monotonic() < settled
+            ready = [number for number, _ in poll.poll(self._rest * 1000 if unsettled else None)]
+            if end in ready:
+                break
             tell()
-            time.sleep(self._rest)
-            tell()
+            if inotify in ready:
+                os.read(inotify, _EVENTS_AT_ONCE)
+                settled = time.monotonic() + _LONGEST_COMMIT
+                time.sleep(_SHORT_COMMIT)
+                tell()
+                time.sleep(self._rest)
         os.close(inotify)
         os.close(end)

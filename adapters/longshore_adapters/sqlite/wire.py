@@ -59,18 +59,35 @@ def spec_row(spec: TaskSpec) -> Row:
 
 def record_row(record: Record, now: int) -> Row:
     """Make a row as `longshore.protocol.record` does; see `statements.RECORD_COLUMNS`."""
-    due_at = micros(record.due_at)
+    spec = record.spec
+    created_at = micros(spec.created_at)
+    due_at = created_at if record.due_at is spec.created_at else micros(record.due_at)
     wake_at = None
     if record.armed:
         wake_at = due_at if record.wake_at is None else micros(record.wake_at)
+    expires_at = maybe_micros(spec.expires_at)
     return (
-        *spec_row(record.spec),
+        spec.id,
+        spec.queue,
+        spec.name,
+        spec.priority,
+        spec.max_attempts,
+        created_at,
         record.state.value,
         due_at,
         now,
-        maybe_micros(record.spec.expires_at),
+        expires_at,
+        text(spec.category),
+        text(spec.tenant),
+        text(spec.owner),
+        text(spec.label),
+        spec.parent_id,
+        text(spec.key),
+        tags_text(spec.tags),
+        expires_at,
         wake_at,
-        1 if record.armed else 0,
+        int(spec.delete_on_complete),
+        int(record.armed),
     )
 
 

@@ -129,7 +129,7 @@ def _counts(site: Site, served: Sequence[Served], after: Census) -> dict[str, in
 
 
 def _neighbours(site: Site) -> dict[str, float]:
-    """huey's rates, as it comes and with the durability that Longshore has."""
+    """Answer huey's rates, as it comes and with the durability that Longshore has."""
     if not neighbour.is_installed():
         return {}
     tasks = max(site.tasks // _NEIGHBOUR_SHARE, 1)

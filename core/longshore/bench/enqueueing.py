@@ -126,7 +126,7 @@ def _take_turns(contenders: Sequence[Contender], tasks: int) -> None:
 
 
 def _neighbours(site: Site, stack: ExitStack) -> dict[str, Contender]:
-    """huey as it comes, and huey with the durability that Longshore has."""
+    """Open huey as it comes, and huey with the durability that Longshore has."""
     if not neighbour.is_installed():
         return {}
     default = stack.enter_context(neighbour.opened(site.folder / "huey.db"))

@@ -8,11 +8,9 @@ from longshore.errors import LongshoreError
 class MeasurementError(LongshoreError):
     """A process of a measurement ended without an answer."""
 
-    def __init__(self, what: str, exit_code: int) -> None:
-        """Point at what it wrote."""
-        super().__init__(
-            f"{what} ended with exit code {exit_code} and no answer; what it wrote is above"
-        )
+    def __init__(self, what: str, exit_code: int, said: str) -> None:
+        """`said` is the end of what it wrote to standard error."""
+        super().__init__(f"{what} ended with exit code {exit_code} and no answer; it said:\n{said}")
         self.what = what
         self.exit_code = exit_code
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import median
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Unit: TypeAlias = Literal["/s", "s", "B", "%", "x", "n"]
 Counts: TypeAlias = Mapping[str, int]
+
+
+_WRONG: Final = ("lost", "duplicated", "workers that did not end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,8 @@ class Result:
 
     @property
     def correct(self) -> bool:
-        """Whether nothing was lost and nothing was done twice, in any run."""
-        return not self.counts.get("lost") and not self.counts.get("duplicated")
+        """Whether no run lost a task, did one twice, or left a worker behind that did not end."""
+        return not any(self.counts.get(name) for name in _WRONG)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Iterator, Sequence
 
     from longshore.bench.site import Database
 
@@ -104,7 +103,7 @@ class Floor:
 
 
 @contextmanager
-def floor(database: Database, pattern: Pattern) -> Iterator[Floor]:
+def floor(database: Database, pattern: Pattern) -> Generator[Floor]:
     """Insert into a database that has the tables and no rows."""
     with _opened(database) as connection:
         yield Floor(connection, pattern)
@@ -163,7 +162,7 @@ def census(database: Database) -> Census:
 
 
 @contextmanager
-def _opened(database: Database) -> Iterator[sqlite3.Connection]:
+def _opened(database: Database) -> Generator[sqlite3.Connection]:
     with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {database.synchronous}")

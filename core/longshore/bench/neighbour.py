@@ -7,17 +7,17 @@ which is Longshore's default, are measured.
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.bench.tasks import Calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
+    from pathlib import Path
 
 MISSING: Final = "huey is not installed: pip install huey"
 _LOOK: Final = 0.005
@@ -42,29 +42,26 @@ class Neighbour:
 
     def __init__(self, path: Path, synchronous: str | None = None) -> None:
         """Use what huey itself sets where `synchronous` is None."""
-        from huey import SqliteHuey  # noqa: PLC0415 - an optional neighbour
-
-        self._huey: Any = SqliteHuey("bench", filename=str(path))
+        huey: Any = import_module("huey")  # optional, and without types of its own
+        self._huey: Any = huey.SqliteHuey("bench", filename=str(path))
         if synchronous is not None:
             self._huey.storage.conn.execute(f"PRAGMA synchronous = {synchronous}")
         self.calls = Calls()
         calls = self.calls
 
-        @self._huey.task(name="noop")
         def noop(number: int) -> None:
             del number
             calls.count()
 
-        @self._huey.task(name="clock")
         def clock(number: int) -> int:
             del number
             return time.monotonic_ns()
 
-        self.enqueue: Callable[[int], Any] = noop
-        self.ask: Callable[[int], Any] = clock
+        self.enqueue: Callable[[int], Any] = self._huey.task(name="noop")(noop)
+        self.ask: Callable[[int], Any] = self._huey.task(name="clock")(clock)
 
     @contextmanager
-    def consuming(self) -> Iterator[None]:
+    def consuming(self) -> Generator[None]:
         """Run a consumer with one worker thread, its fastest way with SQLite, meanwhile."""
         consumer = self._huey.create_consumer(workers=1, worker_type="thread", periodic=False)
         consumer.start()
@@ -89,22 +86,10 @@ class Neighbour:
 
 
 @contextmanager
-def opened(path: Path, synchronous: str | None = None) -> Iterator[Neighbour]:
+def opened(path: Path, synchronous: str | None = None) -> Generator[Neighbour]:
     """Use a huey, and close its file at the end."""
     neighbour = Neighbour(path, synchronous)
     try:
         yield neighbour
     finally:
         neighbour.close()
-
-
-def main(path: Path) -> None:
-    """Consume, as huey does by default, until the pipe from the measurement closes."""
-    with opened(path) as neighbour, neighbour.consuming():
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

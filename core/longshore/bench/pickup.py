@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import random
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from longshore.bench import neighbour
 from longshore.bench.command import environment, python, running, work
-from longshore.bench.errors import MeasurementError
 from longshore.bench.figures import Measured, percentile
 from longshore.bench.floor import census
 from longshore.bench.site import bench_on
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from longshore.bench.site import Site
 
@@ -35,14 +33,14 @@ def pickup(site: Site) -> Measured:
     database = site.database("longshore")
     variables = environment(database.url)
     with ExitStack() as stack:
-        process = stack.enter_context(running(work(), site.folder, variables))
+        worker = stack.enter_context(running("the worker", work(), site.folder, variables))
         bench = stack.enter_context(bench_on(database))
 
         def ask(number: int) -> int:
             return bench.clock.enqueue(number).result(timeout=_LONGEST)
 
         ask(0)  # answered once the worker is there
-        idle = _share_of_a_core(process, site.tasks / _IDLE_SHARE)
+        idle = _share_of_a_core(worker.pid, site.tasks / _IDLE_SHARE)
         took = _latencies(ask, site.tasks)
     figures = {
         **{f"p{n}": percentile(took, n / 100) for n in (50, 95, 99)},
@@ -73,11 +71,11 @@ def _latencies(ask: Callable[[int], int], tasks: int) -> list[float]:
     return took
 
 
-def _share_of_a_core(process: subprocess.Popen[str], seconds: float) -> float:
+def _share_of_a_core(pid: int, seconds: float) -> float:
     """Watch what a process uses of a core while it has nothing to do."""
-    before, began = _used(process.pid), time.monotonic()
+    before, began = _used(pid), time.monotonic()
     time.sleep(seconds)
-    return (_used(process.pid) - before) / (time.monotonic() - began)
+    return (_used(pid) - before) / (time.monotonic() - began)
 
 
 def _used(pid: int) -> float:
@@ -91,7 +89,12 @@ def _neighbour(site: Site) -> dict[str, float]:
     if not neighbour.is_installed():
         return {}
     path = site.folder / "huey.db"
-    with _consumer(path, site.folder), neighbour.opened(path) as other:
+    command = python("-m", "longshore.bench.consumer", str(path))
+    with (
+        running("huey's consumer", command, site.folder, environment()) as consumer,
+        neighbour.opened(path) as other,
+    ):
+        consumer.line()
 
         def ask(number: int) -> int:
             answer: int = other.ask(number).get(blocking=True, timeout=_LONGEST)
@@ -100,14 +103,3 @@ def _neighbour(site: Site) -> dict[str, float]:
         ask(0)
         took = _latencies(ask, max(site.tasks // _NEIGHBOUR_SHARE, 1))
     return {"huey_p50": percentile(took, 0.5), "huey_p99": percentile(took, 0.99)}
-
-
-@contextmanager
-def _consumer(path: Path, folder: Path) -> Iterator[None]:
-    command = python("-m", "longshore.bench.neighbour", str(path))
-    with running(command, folder, environment()) as process:
-        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
-        if not process.stdout.readline():
-            what = "huey's consumer"
-            raise MeasurementError(what, process.wait())
-        yield

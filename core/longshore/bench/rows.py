@@ -80,7 +80,7 @@ ROWS: Final = (
         number=3,
         name="drain",
         title="drain no-op tasks, one process, async handlers",
-        method="a worker with concurrency 100; the floor: claim 100, finish 100, in two transactions",
+        method="a worker of concurrency 100; the floor: claim 100, finish 100, one after the other",
         figures=(
             _FLOOR_SHARE,
             *_HUEYS,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longshore.bench.command import environment, python, running
-from longshore.bench.errors import MeasurementError
 from longshore.bench.figures import Measured, Result
 from longshore.bench.rows import find
 from longshore.bench.site import Site
@@ -46,13 +45,14 @@ def main(row: str, tasks: int, folder: Path) -> None:
 def _run_once(row: Row, tasks: int, folder: Path) -> Measured:
     with tempfile.TemporaryDirectory(dir=folder, prefix=f"{row.name}-") as place:
         command = python("-m", "longshore.bench.run", row.name, str(tasks), place)
-        with running(command, Path(place), environment()) as process:
-            said, _ = process.communicate()
-    if process.returncode:
         what = f"row {row.number} ({row.name})"
-        raise MeasurementError(what, process.returncode)
-    measured = json.loads(said.splitlines()[-1])
-    return Measured(**{**measured, "missing": tuple(measured["missing"])})
+        with running(what, command, Path(place), environment()) as process:
+            measured = json.loads(process.line())
+    return Measured(
+        figures=measured["figures"],
+        counts=measured["counts"],
+        missing=tuple(measured["missing"]),
+    )
 
 
 if __name__ == "__main__":

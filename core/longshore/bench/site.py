@@ -11,7 +11,7 @@ from longshore.bench.tasks import Bench
 from longshore.registry import find_adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 CONCURRENCY: Final = 100
@@ -45,7 +45,7 @@ class Site:
         return database
 
     @contextmanager
-    def filled(self, name: str, task: str, tasks: int) -> Iterator[Database]:
+    def filled(self, name: str, task: str, tasks: int) -> Generator[Database]:
         """A new database with tasks that wait, closed again."""
         database = self.database(name)
         with bench_on(database) as bench:
@@ -54,7 +54,7 @@ class Site:
 
 
 @contextmanager
-def bench_on(database: Database) -> Iterator[Bench]:
+def bench_on(database: Database) -> Generator[Bench]:
     """Use the measured application on a database, and close it at the end."""
     bench = Bench(database.url)
     with bench.app:

@@ -28,6 +28,7 @@ longshore.Longshore
 took = time.perf_counter() - began
 print(json.dumps([took, len({{*{_CLIENTS!r}}} & sys.modules.keys())]))
 """
+_LONGEST: Final = 15.0
 _BARE: Final = "import asyncio, pydantic, sqlite3"
 
 
@@ -36,11 +37,12 @@ def starting(site: Site) -> Measured:
     starts: list[float] = []
     imports: list[float] = []
     bare: list[float] = []
-    clients = succeeded = 0
+    clients = succeeded = stuck = 0
     for number in range(site.tasks):
-        took, done = _cold(site, number)
+        took, done, hung = _cold(site, number)
         starts.append(took)
         succeeded += done
+        stuck += hung
         seconds, brought = json.loads(_output(site, _IMPORT))
         imports.append(seconds)
         clients += brought
@@ -57,21 +59,22 @@ def starting(site: Site) -> Measured:
     counts = {
         "enqueued": site.tasks,
         "succeeded": succeeded,
+        "workers that did not end": stuck,
         "lost": site.tasks - succeeded,
         "duplicated": 0,
     }
     return Measured(figures=figures, counts=counts)
 
 
-def _cold(site: Site, number: int) -> tuple[float, int]:
-    """Seconds from before the start of the process to the first task's end, by the log."""
+def _cold(site: Site, number: int) -> tuple[float, int, bool]:
+    """Seconds from before the start to the first task's end, by the log; and whether it hung."""
     with site.filled(f"start-{number}", "noop", 1) as database:
         variables = environment(database.url, max_tasks=1)
         began = time.time()
-        with running(work(), site.folder, variables) as process:
-            process.communicate()
+        with running("the worker", work(), site.folder, variables) as worker:
+            ended = worker.ended(_LONGEST)
     after = census(database)
-    return after.ended - began, after.succeeded
+    return after.ended - began, after.succeeded, not ended
 
 
 def _output(site: Site, program: str) -> str:

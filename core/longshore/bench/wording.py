@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _MEGABYTE: Final = 1024 * 1024
 _WHOLE_PERCENT: Final = 0.1
-_TENTH: Final = 100.0
 VERDICTS: Final = {True: "reached", False: "not reached", None: "not measured"}
 
 
@@ -26,7 +25,7 @@ def written(value: float, unit: Unit) -> str:
     if unit == "%":
         return f"{value * 100:.0f} %" if value >= _WHOLE_PERCENT else f"{value * 100:.2f} %"
     if unit == "x":
-        return f"{value:.1f} ×" if value < _TENTH else f"{value:.0f} ×"
+        return f"{value:.1f} x"
     return f"{value:,.0f}{unit.removeprefix('n')}"
 
 

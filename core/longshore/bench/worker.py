@@ -12,20 +12,18 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from longshore.bench.command import environment, python, running
-from longshore.bench.errors import MeasurementError
 from longshore.bench.tasks import Bench
 from longshore.wiring import open_ports, policy_of
 from longshore.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Sequence
     from pathlib import Path
 
-_READY: Final = "ready\n"
+    from longshore.bench.command import Running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +50,15 @@ class Served:
 def serve(jobs: Sequence[Job], folder: Path) -> list[Served]:
     """Run each job in a process; all are let go at once, when the last is ready."""
     with ExitStack() as stack:
-        processes: list[subprocess.Popen[str]] = []
+        workers: list[Running] = []
         for job in jobs:
             command = python("-m", "longshore.bench.worker", json.dumps(asdict(job)))
-            processes.append(stack.enter_context(running(command, folder, environment())))
-        for process in processes:
-            if _line(process) != _READY:
-                raise MeasurementError(_WHAT, process.wait())
-        for process in processes:
-            _let_go(process)
-        return [_served(process) for process in processes]
+            workers.append(stack.enter_context(running("a worker", command, folder, environment())))
+        for worker in workers:
+            worker.line()
+        for worker in workers:
+            worker.tell("go")
+        return [_served(worker.line()) for worker in workers]
 
 
 def main(job: Job) -> None:
@@ -82,7 +79,7 @@ async def _run(job: Job) -> Served:
             options,
             open_ports=lambda: open_ports(settings),
         )
-        sys.stdout.write(_READY)
+        sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.readline)
         began = time.time()
@@ -90,27 +87,11 @@ async def _run(job: Job) -> Served:
     return Served(calls=bench.calls.made, began=began, memory=bench.memory)
 
 
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
-    return process.stdout.readline()
-
-
-def _let_go(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None  # noqa: S101 - it was started with a pipe
-    process.stdin.write("go\n")
-    process.stdin.flush()
-
-
-def _served(process: subprocess.Popen[str]) -> Served:
-    line = _line(process)
-    if not line:
-        raise MeasurementError(_WHAT, process.wait())
+def _served(line: str) -> Served:
     said = json.loads(line)
     said["memory"] = {int(calls): size for calls, size in said["memory"].items()}
     return Served(**said)
 
-
-_WHAT: Final = "a worker of the measurement"
 
 if __name__ == "__main__":
     main(Job(**json.loads(sys.argv[1])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import MessageError
@@ -23,6 +24,10 @@ TIMES: Final = ("time", "notbefore", "expirytime")
 REFUSED: Final = ("dataref", "dataencoding", "datacrypt", "datasig")
 
 _BITS_QUOTED: Final = 128
+
+
+_CACHED: Final = 1024
+_LONGEST_TIME: Final = 100
 
 
 def _text(name: str, value: object) -> str:
@@ -56,10 +61,15 @@ def _bounded(name: str, value: object) -> str:
 
 def _task_name(name: str, value: object) -> str:
     text = _text(name, value)
-    if NAME_PATTERN.fullmatch(text) is None:
+    if not _is_task_name(text):
         problem = f"{name} {text[:80]!r} is not a task name ([A-Za-z0-9_.:@/-], at most 200)"
         raise MessageError(problem)
     return text
+
+
+@lru_cache(maxsize=_CACHED)
+def _is_task_name(text: str) -> bool:
+    return NAME_PATTERN.fullmatch(text) is not None
 
 
 def _number(name: str, value: object) -> int:
@@ -80,14 +90,21 @@ def _quoted(value: object) -> str:
 
 def _time(name: str, value: object) -> datetime:
     text = _text(name, value)
+    moment = _moment(text) if len(text) <= _LONGEST_TIME else None
+    if moment is None:
+        problem = f"{name} is {text[:40]!r}, not an RFC 3339 time with its offset"
+        raise MessageError(problem)
+    return moment
+
+
+@lru_cache(maxsize=_CACHED)
+def _moment(text: str) -> datetime | None:
+    """Read a time; tasks enqueued together share theirs, so that most are read once."""
     try:
         moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows "t" and "z"
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        moment = None
-    problem = f"{name} is {text[:40]!r}, not an RFC 3339 time with its offset"
-    raise MessageError(problem)
+        return None
 
 
 def _tags(name: str, value: object) -> tuple[str, ...]:

@@ -65,6 +65,23 @@ def encode_event(event: Mapping[str, object], message_id: str, data: JsonValue) 
         raise ArgumentsError(str(event["type"]), f"not JSON: {error}") from error
 
 
+def head_of(event: Mapping[str, object]) -> bytes:
+    """Write attributes as the beginning of an object that is not closed."""
+    return write_json(event)[:-1]
+
+
+def encode_behind(head: bytes, message_id: str, data: JsonValue, name: str) -> bytes:
+    """Write one of many messages behind what they share; `head` ends inside the id's quotes."""
+    if data is None:
+        return b'%b%b"}' % (head, message_id.encode())
+    try:
+        tail = write_json({"data": data})
+    except ValueError as error:
+        raise ArgumentsError(name, f"not JSON: {error}") from error
+    # The data is written inside an object, so that it is as deep there as in its event.
+    return b'%b%b",%b' % (head, message_id.encode(), tail[1:])
+
+
 def decode(body: bytes) -> Message:
     """Read a message; raise `MessageError` for anything that is not a task's event.
 
@@ -94,7 +111,9 @@ def decode(body: bytes) -> Message:
 
 def format_time(moment: datetime) -> str:
     """Write RFC 3339 in UTC."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat()[:-6] + "Z"
 
 
 def _parse(body: bytes) -> dict[str, object]:

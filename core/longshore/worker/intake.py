@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longshore.codec import decode
@@ -70,6 +71,8 @@ class Intake:
         self._policy = policy.of(port.name)
         self._max_rescues = policy.max_rescues
         self._worker = worker
+        self._claims = ports.ids()
+        self._numbers = count()
 
     def read(self, deliveries: Sequence[Delivery]) -> tuple[list[Bid], list[Unreadable]]:
         """Decode deliveries; answer bids, and what cannot be read."""
@@ -203,7 +206,7 @@ class Intake:
     ) -> Claim:
         return Claim(
             spec=spec,
-            claim_id=self._ports.ids(),
+            claim_id=f"{self._claims}.{next(self._numbers)}",
             worker=self._worker,
             lease=self._policy.lease,
             due_at=due_at,
