@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
 from longshore.clock import Clock, SystemClock
 from longshore.declare import Declaration, Runnable, TaskFunction, options_of
 from longshore.definition import TaskRegistry
-from longshore.draft import Draft, EnqueueOptions
+from longshore.draft import NO_OPTIONS, Draft, EnqueueOptions
 from longshore.handle import Handle
 from longshore.identity import TaskId, TaskIds
 
@@ -70,16 +71,14 @@ class Longshore:
         self._ids = TaskIds()
         self._settings: Settings | None = None
         self._session: Session | None = None
+        self._lock = RLock()
 
     @property
     def settings(self) -> Settings:
         """The effective settings; `ConfigurationError` where one cannot be used."""
         if self._settings is None:
-            from longshore.settings import Settings  # noqa: PLC0415 - kept off the import path
-
-            settings = Settings.load(**self._given)
-            self._settings = _private_memory(settings, self._ids)
-            self.registry.allow_imports(settings.imports)
+            with self._lock:
+                self._settings = self._settings or self._load()
         return self._settings
 
     @overload
@@ -155,13 +154,21 @@ class Longshore:
         return handles
 
     def enqueue(
-        self, name: str, *args: object, options: EnqueueOptions | None = None, **kwargs: object
+        self, name: str, /, *args: object, options: EnqueueOptions | None = None, **kwargs: object
     ) -> Handle[Any]:
-        """Enqueue a task by its registered name; `UnknownTaskError` for any other."""
-        definition = self.registry.get(name)
-        data = definition.arguments.pack(args, kwargs)
-        draft = Draft(definition, data, options or EnqueueOptions())
-        (handle,) = self.enqueue_many([draft])
+        """Enqueue a task by its registered name, or by `module:function` of allowed imports.
+
+        `UnknownTaskError` for any other name. `options` is ours: a task with a parameter of that
+        name is enqueued by itself.
+        """
+        (handle,) = self.enqueue_many([self._draft(name, args, kwargs, options)])
+        return handle
+
+    async def aenqueue(
+        self, name: str, /, *args: object, options: EnqueueOptions | None = None, **kwargs: object
+    ) -> Handle[Any]:
+        """Do as `enqueue`, without blocking the loop."""
+        (handle,) = await self.aenqueue_many([self._draft(name, args, kwargs, options)])
         return handle
 
     def handle(self, task_id: str) -> Handle[Any]:
@@ -179,11 +186,16 @@ class Longshore:
     @property
     def session(self) -> Session:
         """The live connection, opened by its first use."""
-        if self._session is None:
+        session = self._session
+        if session is None:
             from longshore.session import Session  # noqa: PLC0415 - kept off the import path
 
-            self._session = Session(self.settings, self._clock, self._ids, self.registry)
-        return self._session
+            with self._lock:
+                session = self._session
+                if session is None:
+                    session = Session(self.settings, self._clock, self._ids, self.registry)
+                    self._session = session
+        return session
 
     def use(self, session: Session | None) -> Session | None:
         """Put another session in place, and answer the one before; for tests."""
@@ -192,9 +204,10 @@ class Longshore:
 
     def close(self) -> None:
         """Close the connections. Idempotent; the next use opens new ones."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def __enter__(self) -> Self:
         """Leaving the context closes the connections."""
@@ -208,6 +221,24 @@ class Longshore:
     ) -> None:
         """Close the connections."""
         self.close()
+
+    def _load(self) -> Settings:
+        from longshore.settings import Settings  # noqa: PLC0415 - kept off the import path
+
+        settings = _private_memory(Settings.load(**self._given), self._ids)
+        self.registry.allow_imports(settings.imports)
+        return settings
+
+    def _draft(
+        self,
+        name: str,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        options: EnqueueOptions | None,
+    ) -> Draft:
+        _ = self.settings  # they say what may be imported by its name
+        definition = self.registry.get(name)
+        return Draft(definition, definition.arguments.pack(args, kwargs), options or NO_OPTIONS)
 
     def _current(self) -> Session:
         return self.session
@@ -232,9 +263,13 @@ def _chunks(messages: Iterable[Draft]) -> Iterable[list[Draft]]:
 
 
 def _private_memory(settings: Settings, ids: TaskIds) -> Settings:
-    """Name an unnamed memory server, so that all of one application shares it."""
-    parts = urlsplit(settings.url)
-    if parts.scheme != "memory" or parts.netloc:
-        return settings
-    query = f"?{parts.query}" if parts.query else ""
-    return settings.model_copy(update={"url": f"memory://app-{ids()}{query}"})
+    """Name unnamed memory servers, so that all of one application shares one."""
+    name = f"app-{ids()}"
+    named: dict[str, str] = {}
+    for setting in ("url", "queue_url", "log_url", "store_url"):
+        url: str | None = getattr(settings, setting)
+        parts = urlsplit(url or "")
+        if parts.scheme == "memory" and not parts.netloc:
+            query = f"?{parts.query}" if parts.query else ""
+            named[setting] = f"memory://{name}{parts.path}{query}"
+    return settings.model_copy(update=named)

@@ -142,20 +142,25 @@ class Handle(Generic[R]):
                 problem = f"{task.error.type}: {task.error.message}"
             raise TaskFailedError(task.id, task.state.value, problem)
         returns = None if self._definition is None else self._definition.returns
+        if returns is Report:
+            return cast("R", _report(task))
         return cast("R", read_result(task.result, returns))
 
 
 def read_result(result: bytes | None, returns: object = None) -> object:
-    """Read a kept result: as the annotation where there is one, else as plain JSON."""
+    """Read a kept result: as the annotation where there is one that fits, else as plain JSON."""
     if result is None:
         return None
-    from pydantic import TypeAdapter  # noqa: PLC0415 - kept off the import path
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError  # noqa: PLC0415 - kept off the import path
     from pydantic_core import from_json  # noqa: PLC0415 - kept off the import path
 
     if returns is None:
         return from_json(result)
-    adapter: TypeAdapter[object] = TypeAdapter(cast("Any", returns))
-    return adapter.validate_json(result)
+    try:
+        adapter: TypeAdapter[object] = TypeAdapter(cast("Any", returns))
+        return adapter.validate_json(result)
+    except (PydanticUserError, ValidationError):  # the task has succeeded; this is what it left
+        return from_json(result)
 
 
 def _report(task: Task) -> Report | None:

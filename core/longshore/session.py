@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from longshore.client import Client, Enqueued, answer_of
-from longshore.errors import ClosedError
+from longshore.errors import ClosedError, ConfigurationError
 from longshore.operator import Operator
+from longshore.publish import Publisher
 from longshore.registry import SupportsSync, find_adapter
 from longshore.wiring import (
     is_eager,
@@ -52,10 +54,21 @@ class Live:
     operator: Operator
 
 
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """What one process has opened. A forked child has one of its own, and leaves this alone."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    stack: ExitStack = field(default_factory=ExitStack)
+    portal: Portal | None = None
+    sync: SyncTogether | None = None
+    has_sync: bool | None = None
+
+
 class Session:
     """Opens what is needed at first use. Thread-safe; after a fork the child opens its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an application it connects
         self,
         settings: Settings,
         clock: Clock,
@@ -63,19 +76,16 @@ class Session:
         registry: TaskRegistry,
         *,
         eager: bool | None = None,
+        client: type[Client] = Client,
     ) -> None:
         """Connect to nothing yet. `eager` runs tasks at once; None leaves it to the URL."""
         self._settings = settings
         self._registry = registry
-        self._eager = is_eager(settings.url) if eager is None else eager
+        self._eager = is_eager(settings) if eager is None else eager
         self._clock = clock
+        self._make_client = client
         self._preparer = preparer_of(settings, ids)
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._stack = ExitStack()
-        self._portal: Portal | None = None
-        self._sync: SyncTogether | None = None
-        self._has_sync: bool | None = None
+        self._opened: dict[int, _Opened] = {}
         self._closed = False
 
     def enqueue(self, drafts: Iterable[Draft]) -> list[Enqueued]:
@@ -97,19 +107,44 @@ class Session:
         return self.call(self._drain)
 
     def call(self, work: Callable[[Live], Awaitable[T]]) -> T:
-        """Run work on the session's loop and wait for it."""
-        return self._start(work).result()
+        """Run work on the session's loop and wait for it.
+
+        `ClosedError` where the session is closed meanwhile. `ConfigurationError` on that very
+        loop, where waiting would never end: a task that runs at once is there.
+        """
+        portal = self._portal()
+        portal.refuse_own_loop()
+        future = portal.submit(work)
+        try:
+            return future.result()
+        except CancelledError:
+            self._check()
+            raise
+        except BaseException:
+            future.cancel()  # nobody waits for it any more
+            raise
 
     async def acall(self, work: Callable[[Live], Awaitable[T]]) -> T:
         """Run work on the session's loop, for a caller on another one."""
-        return await asyncio.wrap_future(self._start(work))
+        opened = self._opened.get(os.getpid())
+        if opened is not None and opened.portal is not None and not self._closed:
+            portal = opened.portal
+        else:
+            portal = await asyncio.to_thread(self._portal)
+        try:
+            return await asyncio.wrap_future(portal.submit(work))
+        except asyncio.CancelledError:
+            self._check()
+            raise
 
     def close(self) -> None:
-        """Close what was opened. Idempotent; the session cannot be used again."""
-        with self._lock:
-            self._closed = True
-            if self._pid == os.getpid():
-                self._stack.close()
+        """Close what was opened; who waits for an answer gets `ClosedError`. Idempotent."""
+        mine = self._mine()
+        if mine.portal is not None:
+            mine.portal.refuse_own_loop()
+        self._closed = True
+        with mine.lock:
+            mine.stack.close()
 
     async def _submit(self, live: Live, records: list[Record]) -> list[Enqueued]:
         enqueued = await live.client.submit(records)
@@ -119,54 +154,54 @@ class Session:
 
     async def _drain(self, live: Live) -> Stopped:
         """Let a worker of our own loop empty every queue that has tasks."""
+        await Publisher(live.ports).publish_due()
         names = {stats.queue for stats in await live.ports.task_log.stats()}
         options = worker_options(self._settings, tuple(sorted(names)) or ("default",))
         burst = replace(options, burst=True, publish=False, max_tasks=None)
         worker = Worker(live.ports, self._registry, policy_of(self._settings), burst)
         return await worker.run()
 
-    def _start(self, work: Callable[[Live], Awaitable[T]]) -> Future[T]:
-        return self._opened().submit(work)
+    def _mine(self) -> _Opened:
+        """What this process has opened; a child finds its parent's under another number."""
+        pid = os.getpid()
+        return self._opened.get(pid) or self._opened.setdefault(pid, _Opened())
 
-    def _opened(self) -> Portal:
-        with self._lock:
+    def _portal(self) -> Portal:
+        mine = self._mine()
+        with mine.lock:
             self._check()
-            if self._portal is None:
-                self._portal = self._stack.enter_context(
-                    Portal(self._settings, self._clock, self._client)
+            if mine.portal is None:
+                mine.portal = mine.stack.enter_context(
+                    Portal(self._settings, self._clock, self._live)
                 )
-            return self._portal
+            return mine.portal
 
     def _together(self) -> SyncTogether | None:
-        if self._sync is not None and self._pid == os.getpid() and not self._closed:
-            return self._sync
-        with self._lock:
+        mine = self._mine()
+        if mine.sync is not None and not self._closed:
+            return mine.sync
+        with mine.lock:
             self._check()
-            if self._has_sync is None:
-                self._sync = self._open_sync()
-                self._has_sync = self._sync is not None
-            return self._sync
+            if mine.has_sync is None:
+                mine.sync = self._open_sync(mine.stack)
+                mine.has_sync = mine.sync is not None
+            return mine.sync
 
-    def _open_sync(self) -> SyncTogether | None:
+    def _open_sync(self, stack: ExitStack) -> SyncTogether | None:
         queue_url, log_url, _ = urls_of(self._settings)
         adapter = find_adapter(queue_url)
         if queue_url != log_url or not isinstance(adapter, SupportsSync):
             return None
-        return self._stack.enter_context(adapter.open_sync(queue_url, self._clock))
+        return stack.enter_context(adapter.open_sync(queue_url, self._clock))
 
     def _check(self) -> None:
-        """Refuse use after closing; start afresh in a forked child."""
+        """Refuse use after closing."""
         if self._closed:
             what = "the application"
             raise ClosedError(what)
-        if self._pid != os.getpid():
-            # The parent's connections and thread are not ours to close, only to forget.
-            self._pid = os.getpid()
-            self._stack = ExitStack()
-            self._portal = self._sync = self._has_sync = None
 
-    def _client(self, ports: Ports) -> Live:
-        return Live(ports, Client(ports, self._preparer), Operator(ports))
+    def _live(self, ports: Ports) -> Live:
+        return Live(ports, self._make_client(ports, self._preparer), Operator(ports))
 
 
 class Portal:
@@ -193,11 +228,20 @@ class Portal:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the ports and end the thread."""
+        """End what is still going on, close the ports and end the thread."""
         try:
-            asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         finally:
             self._end()
+
+    def refuse_own_loop(self) -> None:
+        """Raise where the caller is the loop itself: it would wait for what it keeps from running."""
+        if threading.current_thread() is self._thread:
+            message = (
+                "this would block the session's own loop for ever; a task on it awaits the "
+                "call whose name begins with an a: aenqueue, aresult, astatus"
+            )
+            raise ConfigurationError(message)
 
     def submit(self, work: Callable[[Live], Awaitable[T]]) -> Future[T]:
         """Start work on the loop."""
@@ -210,6 +254,13 @@ class Portal:
     async def _open(self) -> None:
         ports = await self._stack.enter_async_context(open_ports(self._settings, self._clock))
         self._live = self._make(ports)
+
+    async def _close(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._stack.aclose()
 
     def _main(self) -> None:
         self._loop.run_forever()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from longshore.client import Client
 from longshore.clock import ManualClock
 from longshore.codec import decode
 from longshore.identity import TaskIds
@@ -29,12 +30,23 @@ if TYPE_CHECKING:
 
     from longshore.app import Longshore
     from longshore.declare import TaskFunction
+    from longshore.identity import TaskId
     from longshore.session import Live
     from longshore.task import Task
     from longshore.worker import Stopped
 
 _PAGE = 500
 _LONGEST = timedelta(days=3650)
+_STEPS = 1000
+
+
+class _ImpatientClient(Client):
+    """A client that does not wait for a clock that stands still."""
+
+    async def wait(self, task_id: TaskId, *, timeout: timedelta | None = None) -> Task:  # noqa: ASYNC109 - the client's signature
+        """Answer a final task; `WaitTimeoutError` for any other: only `drain` runs one."""
+        del timeout
+        return await super().wait(task_id, timeout=timedelta(0))
 
 
 class Sandbox:
@@ -50,12 +62,20 @@ class Sandbox:
         return self._session.drain()
 
     def drain_all(self) -> Stopped:
-        """Run until no task is open, moving the clock to each that waits for its time."""
+        """Run until no task is open, moving the clock to each that waits for its time.
+
+        `AssertionError` after a thousand waits: something is tried, or snoozed, without end.
+        """
         stopped = self.drain()
-        while (due := self._next_due()) is not None:
+        for _ in range(_STEPS):
+            due = self._next_due()
+            if due is None:
+                return stopped
             self.advance(due - self.clock.now())
             stopped = self.drain()
-        return stopped
+        names = sorted({one.spec.name for one in self.tasks() if one.state not in FINAL | HELD})
+        message = f"after {_STEPS:,} waits these are still open: {', '.join(names)}"
+        raise AssertionError(message)
 
     def advance(self, by: timedelta | None = None, **parts: float) -> datetime:
         """Move the clock by a timedelta, or by its parts: `advance(minutes=10)`."""
@@ -84,7 +104,7 @@ class Sandbox:
         """The positional and keyword arguments a task was enqueued with, as JSON has them."""
         return decode(task.spec.body).arguments()
 
-    def assert_enqueued(self, task: TaskFunction[..., Any, Any], **kwargs: object) -> Task:
+    def assert_enqueued(self, task: TaskFunction[..., Any, Any], /, **kwargs: object) -> Task:
         """Find a task of a definition that was enqueued with at least these arguments."""
         seen = [(one, self.arguments(one)[1]) for one in self.tasks(task)]
         for one, given in seen:
@@ -119,7 +139,7 @@ def sandbox(
         update={"url": f"memory://sandbox-{ids()}", "queue_url": None, "log_url": None}
         | {"store_url": None}
     )
-    session = Session(settings, clock, ids, app.registry, eager=at_once)
+    session = Session(settings, clock, ids, app.registry, eager=at_once, client=_ImpatientClient)
     before = app.use(session)
     try:
         yield Sandbox(session, clock)

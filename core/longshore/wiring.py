@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from longshore.client import Preparer
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     from longshore.settings import QueueSettings, Settings
 
 _log = logging.getLogger("longshore")
+_YES = frozenset({"1", "true", "yes"})
+_NO = frozenset({"0", "false", "no"})
+
 T = TypeVar("T")
 
 
 def urls_of(settings: Settings) -> tuple[str, str, str]:
-    """The URLs of queue, log and store."""
+    """The URLs of queue, log and store, as their adapters are to read them."""
     url = settings.url
-    return settings.queue_url or url, settings.log_url or url, settings.store_url or url
+    urls = (settings.queue_url or url, settings.log_url or url, settings.store_url or url)
+    queue, log, store = (_without_sync(each) for each in urls)
+    return queue, log, store
 
 
 @asynccontextmanager
@@ -56,11 +61,16 @@ async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncGen
         )
 
 
-def is_eager(url: str) -> bool:
+def is_eager(settings: Settings) -> bool:
     """Whether tasks run at once in the caller: `memory://?sync=true`."""
-    parts = urlsplit(url)
-    wanted = parse_qs(parts.query).get("sync", ["false"])
-    return parts.scheme == "memory" and wanted[-1].lower() in {"1", "true", "yes"}
+    parts = urlsplit(settings.queue_url or settings.url)
+    if parts.scheme != "memory":
+        return False
+    wanted = parse_qs(parts.query).get("sync", ["false"])[-1].lower()
+    if wanted not in _YES | _NO:
+        message = f"sync={wanted!r} in a memory:// URL; give true or false"
+        raise ConfigurationError(message)
+    return wanted in _YES
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -98,6 +108,20 @@ def worker_options(settings: Settings, queues: tuple[str, ...] = ()) -> WorkerOp
             log_bytes=settings.log_bytes,
         ),
     )
+
+
+def _without_sync(url: str) -> str:
+    """Take out what is for the session: whether tasks run at once is none of an adapter's."""
+    parts = urlsplit(url)
+    if parts.scheme != "memory" or not parts.query:
+        return url
+    rest = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name != "sync"
+    ]
+    # Put together by hand, because urlunsplit drops the slashes of an empty name.
+    return f"memory://{parts.netloc}{parts.path}" + (f"?{urlencode(rest)}" if rest else "")
 
 
 def _queue_policy(queue: QueueSettings) -> QueuePolicy:

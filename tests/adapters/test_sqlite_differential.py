@@ -227,12 +227,12 @@ class Walk:
 
     def changing(self) -> Step:
         batch = self.some(self.change)
-        return lambda one: one.log.transition(batch)
+        return lambda one: change(one, batch)
 
     def tombstone(self) -> Step:
         spec = self.spec()
         verb = self.one_of(Verb.CANCEL, Verb.PAUSE)
-        return lambda one: one.log.transition([Change(task_id=spec.id, verb=verb, spec=spec)])
+        return lambda one: change(one, [Change(task_id=spec.id, verb=verb, spec=spec)])
 
     def sending(self) -> Step:
         batch = self.some(
@@ -278,6 +278,11 @@ class Walk:
 
 
 # ---------------------------------------------------------------------------- steps of several
+
+
+async def change(one: Side, batch: list[Change]) -> object:
+    changed = await one.log.transition(batch)
+    return [replace(answer, task=plain(answer.task)) for answer in changed]
 
 
 async def receive(one: Side, limit: int, lease: timedelta) -> object:

@@ -31,6 +31,7 @@ from longshore_adapters.sqlite import ADAPTER, statements
 from longshore_adapters.sqlite.connection import check_library
 from longshore_adapters.sqlite.errors import APPLICATION_ID, translate
 from longshore_adapters.sqlite.file import File
+from longshore_adapters.sqlite.limits import MAX_GROUP
 from longshore_adapters.sqlite.migrations import is_current, migrate, steps
 from longshore_adapters.sqlite.options import Options, parse_url
 from longshore_adapters.sqlite.queue import SqliteQueue
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(seconds=30)
 NO_TIME = timedelta(0)
+MANY = MAX_GROUP + 50  # more than are committed together
 
 
 @pytest.fixture
@@ -374,6 +376,21 @@ async def test_a_verb_that_raises_undoes_itself_and_none_of_its_neighbours(url: 
 
         assert [type(answer) for answer in answers] == [list, StorageError, list]
         assert [entry.key for entry in await store.scan("")] == ["after", "before", "value"]
+
+
+async def test_what_was_handed_in_before_closing_is_done(url: str, path: Path) -> None:
+    async with ADAPTER.open(url, SystemClock()) as backend:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        sending = [asyncio.create_task(queue_of(backend).send([message()])) for _ in range(MANY)]
+        await asyncio.sleep(0)  # each task runs as far as it can by itself
+        asyncio.get_running_loop().call_later(0.05, other.close)  # while the file is closing
+
+    answers = await asyncio.gather(*sending)
+
+    assert answers == [[None]] * MANY
+    async with ADAPTER.open(url, SystemClock()) as backend:
+        assert (await queue_of(backend).depth()).ready == MANY
 
 
 async def test_a_replaced_table_is_said(url: str, path: Path) -> None:

@@ -15,7 +15,7 @@ from longshore.protocol import Answer, Claimed, Renewed
 from longshore.task import OPEN, TaskState
 from longshore_adapters.sqlite import statements
 from longshore_adapters.sqlite.ledger import Ledger
-from longshore_adapters.sqlite.scalars import json_list, later, moment, text
+from longshore_adapters.sqlite.scalars import json_list, later, legible, moment, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def claim(transaction: Transaction, bids: Sequence[Claim]) -> list[Claimed]:
     ids = {bid.spec.id for bid in bids}
     if len(ids) < len(bids):
         return _decide(transaction, bids)
-    found = transaction.all(statements.STARTABLE, (json_list(ids),))
+    found = transaction.facts(statements.STARTABLE, (json_list(ids),))
     rows = {row[0]: row for row in found if _may_start(row, transaction.now)}
     plain = [bid for bid in bids if bid.spec.id in rows and not bid.early_ack]
     won = _start(transaction, plain, rows)
@@ -56,7 +56,7 @@ def _start(
     for bid in bids:
         started[bid.worker, bid.lease].append((rows[bid.spec.id][1], bid.claim_id))
     for (worker, lease), items in started.items():
-        values = (text(worker), later(now, lease), now, now, json_list(items))
+        values = (legible(worker), later(now, lease), now, now, json_list(items))
         transaction.run(statements.START, values)
     # Most answers of a batch are equal, and a frozen value may be given out many times.
     same: dict[Row, Claimed] = {}

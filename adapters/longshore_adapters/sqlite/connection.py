@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from longshore_adapters.sqlite import errors, migrations
 from longshore_adapters.sqlite.errors import translate
-from longshore_adapters.sqlite.scalars import error_has, micros
+from longshore_adapters.sqlite.scalars import error_has
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from longshore.clock import Clock
     from longshore_adapters.sqlite.options import Options
+    from longshore_adapters.sqlite.wire import Row
 
 T = TypeVar("T")
 
 OLDEST: Final = (3, 35, 0)
 """The first SQLite with RETURNING."""
+WITH_JSON: Final = (3, 38, 0)
+"""The first SQLite in which JSON is no option of the build."""
 
 _PRAGMAS: Final = (
     "PRAGMA cache_size = -8192",
@@ -55,11 +58,16 @@ class Transaction:
         """Execute one statement, and read every row."""
         return self.connection.execute(statement, parameters).fetchall()
 
+    def facts(self, statement: str, parameters: Sequence[object]) -> list[Row]:
+        """Execute a statement that answers all its rows as one JSON list of lists."""
+        [rows] = self.connection.execute(statement, parameters).fetchone()
+        return cast("list[Row]", json.loads(rows))
+
 
 def check_library(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     """Raise `StorageError` where the SQLite library is older than what is used of it."""
-    if version < OLDEST:
-        raise errors.too_old(".".join(map(str, version)), ".".join(map(str, OLDEST)))
+    if version < OLDEST or (version < WITH_JSON and not _has_json()):
+        raise errors.too_old(version, OLDEST)
 
 
 def connect(options: Options, *, any_thread: bool = False) -> sqlite3.Connection:
@@ -92,21 +100,6 @@ def connect_reader(options: Options) -> sqlite3.Connection:
         return connection
 
 
-@contextmanager
-def transaction(
-    connection: sqlite3.Connection, clock: Clock, patience: float
-) -> Generator[Transaction]:
-    """Hold the write lock, and commit; undo everything where the block or the commit raises."""
-    begin(connection, patience)
-    try:
-        yield Transaction(connection, micros(clock.now()))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
 def begin(connection: sqlite3.Connection, patience: float) -> None:
     """Take the write lock, waiting `patience` seconds for other processes."""
     try:
@@ -129,6 +122,15 @@ def patiently(action: Callable[[], T], patience: float) -> T:
                 raise
         time.sleep(pause * (0.5 + random.random()))  # noqa: S311 - to keep processes apart
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _has_json() -> bool:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute("SELECT json_array()")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 def _check_path(path: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import LongshoreError, StorageError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
 APPLICATION_ID: Final = 0x4C4F_4E47
 """`LONG`, written into the header of each file of ours."""
@@ -100,9 +100,10 @@ def no_wal(path: str, mode: str) -> StorageError:
     )
 
 
-def too_old(found: str, needed: str) -> StorageError:
-    """The SQLite library is too old."""
+def too_old(found: Sequence[int], needed: Sequence[int]) -> StorageError:
+    """The SQLite library is too old, or was built without JSON."""
+    versions = [".".join(map(str, version)) for version in (found, needed)]
     return StorageError(
-        f"this Python has SQLite {found}, and Longshore needs {needed} or newer, with JSON; "
-        "install a newer Python or SQLite, or use another adapter"
+        f"this Python has SQLite {versions[0]}, and Longshore needs {versions[1]} or newer, with "
+        "JSON; install a newer Python or SQLite, or use another adapter"
     )

@@ -47,7 +47,7 @@ def _succeed(transaction: Transaction, outcomes: Mapping[TaskId, Outcome]) -> di
     now = transaction.now
     rows = [
         row
-        for row in transaction.all(statements.ENDING, (json_list(outcomes),))
+        for row in transaction.facts(statements.ENDING, (json_list(outcomes),))
         if _may_succeed(row, outcomes[row[0]])
     ]
     attempts = [_attempt(row, outcomes[row[0]], now) for row in rows]

@@ -67,6 +67,12 @@ class Nudge:
     __slots__ = ()
 
 
+class End:
+    """Asks the thread to end; nothing is handed in behind it."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True, eq=False)
 class Pause:
     """A time without a connection, for a fork."""
@@ -82,8 +88,8 @@ class Lane:
         """`what` names it in errors."""
         self._what = what
         self._desk = desk
-        self._inbox: SimpleQueue[Operation | Nudge | Pause | None] = SimpleQueue()
-        self._ahead: Operation | Pause | None = None
+        self._inbox: SimpleQueue[Operation | Nudge | Pause | End] = SimpleQueue()
+        self._ahead: Pause | End | None = None
         self._lock = threading.Lock()
         self._open = False
         self._last: Operation | None = None
@@ -121,7 +127,7 @@ class Lane:
             if self._open:
                 self._open = False
                 self._last = _operation(_nothing)
-                self._inbox.put(None)
+                self._inbox.put(End())
         if self._last is not None:
             await asyncio.shield(self._last.future)
 
@@ -143,7 +149,7 @@ class Lane:
 
     def _main(self) -> None:
         connection: sqlite3.Connection | None = None
-        while (item := self._next(connection)) is not None:
+        while not isinstance(item := self._next(connection), End):
             if isinstance(item, Pause):
                 connection = self._rest(connection, item)
                 continue
@@ -165,18 +171,16 @@ class Lane:
         self, connection: sqlite3.Connection | None, pause: Pause
     ) -> sqlite3.Connection | None:
         """Close the connection for as long as the pause lasts."""
-        if connection is None:
-            pause.reached.set()
-            return None
-        connection.close()
+        if connection is not None:
+            connection.close()
         pause.reached.set()
         pause.over.wait()
         with suppress(LongshoreError):  # the next operation tries again, and says so
             return self._desk.connect()
         return None
 
-    def _next(self, connection: sqlite3.Connection | None) -> list[Operation] | Pause | None:
-        """Wait for operations, and take what is there; None is the end."""
+    def _next(self, connection: sqlite3.Connection | None) -> list[Operation] | Pause | End:
+        """Wait for operations, and take what is there."""
         first, self._ahead = self._ahead or self._wait(connection), None
         if not isinstance(first, Operation):
             return first
@@ -191,7 +195,7 @@ class Lane:
                     break
         return operations
 
-    def _wait(self, connection: sqlite3.Connection | None) -> Operation | Pause | None:
+    def _wait(self, connection: sqlite3.Connection | None) -> Operation | Pause | End:
         while True:
             with suppress(Empty):
                 item = self._inbox.get(timeout=self._desk.patience())

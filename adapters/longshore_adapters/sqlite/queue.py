@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from longshore.errors import LongshoreError
 from longshore.queue import Depth, QueueCapabilities
 from longshore_adapters.sqlite import delivering, statements
+from longshore_adapters.sqlite.letters import to_dead_letter, to_delivery
 from longshore_adapters.sqlite.limits import MAX_BATCH, MAX_BODY, oversize_message
 from longshore_adapters.sqlite.scalars import MICROSECOND, micros, moment
-from longshore_adapters.sqlite.wire import to_dead_letter, to_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -56,6 +56,13 @@ def text(value: str | None) -> Text:
     return value
 
 
+def legible(value: str | None) -> str | None:
+    """Write text that is for people to read, and need not come back to the letter."""
+    if value is None or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
 def said(value: Text) -> str | None:
     """Read what `text` wrote."""
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value

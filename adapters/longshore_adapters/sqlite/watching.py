@@ -13,6 +13,7 @@ import select
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Watch:
         if sys.platform != "linux":
             return
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._inotify = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(AttributeError):  # a C library without it
+            self._inotify = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._inotify >= 0:
             self._end = os.eventfd(0)
             threading.Thread(
@@ -67,7 +69,7 @@ class Watch:
 
     def close(self) -> None:
         """End the thread. Idempotent."""
-        if self._end >= 0:
+        if sys.platform == "linux" and self._end >= 0:
             os.eventfd_write(self._end, 1)
         self._inotify = self._end = -1
 

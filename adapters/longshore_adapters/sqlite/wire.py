@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from longshore.queue import DeadLetter, Delivery
 from longshore.store import Entry
 from longshore.task import Attempt, Task, TaskSpec, TaskState
 from longshore_adapters.sqlite.scalars import (
-    attributes_of,
     error_of,
     error_text,
+    legible,
     lines_of,
     lines_text,
     maybe_micros,
@@ -25,7 +24,6 @@ from longshore_adapters.sqlite.scalars import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from longshore.identity import TaskId
     from longshore.protocol import Record
@@ -106,7 +104,7 @@ def changing_row(task: Task) -> Row:
         task.rescues,
         task.audits,
         text(task.claim_id),
-        text(task.worker),
+        legible(task.worker),
         maybe_micros(task.lease_until),
         maybe_micros(task.started_at),
         maybe_micros(task.finished_at),
@@ -139,7 +137,7 @@ def to_task(row: Row) -> Task:
         reason=said(reason),
         token=token,
         claim_id=said(claim_id),
-        worker=said(worker),
+        worker=worker,
         lease_until=maybe_moment(lease_until),
         attempts=attempts,
         rescues=rescues,
@@ -190,7 +188,7 @@ def attempt_row(seq: int, attempt: Attempt) -> Row:
         attempt.token,
         attempt.run,
         attempt.number,
-        text(attempt.worker),
+        legible(attempt.worker),
         attempt.outcome,
         micros(attempt.started_at),
         micros(attempt.ended_at),
@@ -207,45 +205,12 @@ def to_attempt(task_id: TaskId, row: Row) -> Attempt:
         run=run,
         number=number,
         token=token,
-        worker=said(worker) or "",
+        worker=worker,
         outcome=outcome,
         started_at=moment(started_at),
         ended_at=moment(ended_at),
         error=error_of(error),
         lines=lines_of(lines),
-    )
-
-
-def to_delivery(row: Row, queue: str, lease_until: datetime) -> Delivery:
-    """Read a row of `statements.TAKE`."""
-    _priority, seq, receives, key, sent_at, attributes, body = row
-    return Delivery(
-        receipt=f"{seq}:{receives}",
-        queue=queue,
-        body=body or b"",
-        key=key,
-        message_id=str(seq),
-        receives=receives,
-        sent_at=moment(sent_at),
-        lease_until=lease_until,
-        attributes=attributes_of(attributes),
-    )
-
-
-def to_dead_letter(row: Row, queue: str) -> DeadLetter:
-    """Read a row of `statements.DEAD_LETTERS`."""
-    seq, key, body, reason, detail, died_at, stamp, receives, attributes = row
-    return DeadLetter(
-        id=str(seq),
-        queue=queue,
-        body=body,
-        reason=said(reason) or "",
-        detail=said(detail) or "",
-        died_at=moment(died_at),
-        key=key,
-        stamp=stamp,
-        receives=receives,
-        attributes=attributes_of(attributes),
     )
 
 

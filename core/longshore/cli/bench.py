@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from longshore.cli.command import Command, option
-from longshore.cli.exit import ExitCode
+from longshore.cli.exit import ExitCode, InputError
 
 if TYPE_CHECKING:
     from longshore.bench.figures import Result, Row
@@ -63,10 +63,8 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     how each is measured.
     """
     _refuse_shared(invocation)
-    from longshore.bench.rows import find  # noqa: PLC0415 - loaded by commands that run
-
     output = invocation.output
-    wanted = find(rows)
+    wanted = _found(rows)
     if listed:
         output.table(("row", "name", "what", "tasks"), [_entry(row) for row in wanted])
         return ExitCode.OK
@@ -85,12 +83,22 @@ def _refuse_shared(invocation: Invocation) -> None:
             raise click.UsageError(message)
 
 
+def _found(rows: tuple[str, ...]) -> tuple[Row, ...]:
+    from longshore.bench.errors import UnknownRowError  # noqa: PLC0415 - loaded when it runs
+    from longshore.bench.rows import find  # noqa: PLC0415 - loaded when it runs
+
+    try:
+        return find(rows)
+    except UnknownRowError as error:
+        raise InputError(str(error)) from error
+
+
 def _entry(row: Row) -> tuple[str, str, str, str]:
     return str(row.number), row.name, row.title, f"{row.tasks:,}"
 
 
 def _described(output: Output, place: Path) -> Host:
-    from longshore.bench.host import describe  # noqa: PLC0415 - loaded by commands that run
+    from longshore.bench.host import describe  # noqa: PLC0415 - loaded when it runs
 
     host = describe(place.resolve(), datetime.now(UTC))
     if not output.json:
@@ -103,7 +111,7 @@ def _described(output: Output, place: Path) -> Host:
 def _measured(
     output: Output, rows: tuple[Row, ...], runs: int, counts: dict[str, int], place: Path
 ) -> list[Result]:
-    from longshore.bench.run import run  # noqa: PLC0415 - loaded by commands that run
+    from longshore.bench.run import run  # noqa: PLC0415 - loaded when it runs
 
     results: list[Result] = []
     with output.progress("runs", len(rows) * runs) as advance:
@@ -118,7 +126,7 @@ def _measured(
 
 
 def _print(output: Output, result: Result) -> None:
-    from longshore.bench.wording import table, verdicts  # noqa: PLC0415 - as above
+    from longshore.bench.wording import table, verdicts  # noqa: PLC0415 - loaded when it runs
 
     row = result.row
     output.line()
@@ -132,8 +140,16 @@ def _print(output: Output, result: Result) -> None:
         output.line(f"left out: {said}")
 
 
+def _print_sum(output: Output, results: list[Result]) -> None:
+    goals = [reached for result in results for reached in result.reached]
+    output.line()
+    output.line(f"{goals.count(True)} of {len(goals)} goals reached")
+    if any(result.tasks < result.row.tasks for result in results):
+        output.line("with fewer tasks than the goals are meant for")
+
+
 def _ended(output: Output, host: Host, results: list[Result], save: Path | None) -> int:
-    from longshore.bench.wording import document  # noqa: PLC0415 - as above
+    from longshore.bench.wording import document  # noqa: PLC0415 - loaded when it runs
 
     measured = document(host, results)
     if save is not None:
@@ -142,9 +158,7 @@ def _ended(output: Output, host: Host, results: list[Result], save: Path | None)
     if output.json:
         output.document(measured)
     else:
-        goals = [reached for result in results for reached in result.reached]
-        output.line()
-        output.line(f"{goals.count(True)} of {len(goals)} goals reached")
+        _print_sum(output, results)
     wrong = [result.row.name for result in results if not result.correct]
     if wrong:
         output.problem(f"lost or doubled tasks in: {', '.join(wrong)}", kind="Incorrect")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -153,10 +153,12 @@ async def _absent(ports: Ports, records: Sequence[Record]) -> list[Record]:
 
 
 async def _make(ports: Ports, client: Client, records: Sequence[Record]) -> None:
-    paused = [one for one in records if one.state is TaskState.PAUSED]
-    if paused:
-        await ports.task_log.record(paused)
-    await client.submit([one for one in records if one.state is not TaskState.PAUSED])
+    """Make rows in their order; only those that are not paused have a message."""
+    for paused, group in groupby(records, lambda one: one.state is TaskState.PAUSED):
+        if paused:
+            await ports.task_log.record(list(group))
+        else:
+            await client.submit(list(group))
 
 
 def _say(invocation: Invocation, tally: Tally, restoring: Restoring) -> None:
