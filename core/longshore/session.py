@@ -235,7 +235,7 @@ class Portal:
             self._end()
 
     def refuse_own_loop(self) -> None:
-        """Raise where the caller is the loop itself: it would wait for what it keeps from running."""
+        """Raise where the caller is the loop itself: it would wait for what it holds up."""
         if threading.current_thread() is self._thread:
             message = (
                 "this would block the session's own loop for ever; a task on it awaits the "

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 DOCS = ROOT / "docs"
 PREFIX = "LONGSHORE_"
+NO_SETTINGS = {
+    "LONGSHORE_CONFIG",  # says where the TOML is, so it cannot stand in it
+    "LONGSHORE_PORT",  # the page's example of a variable that somebody else sets
+}
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)\s#]+)")
 MAKE = re.compile(r"(?:^|`)make ([a-z][a-z-]*)", re.MULTILINE)
 
@@ -33,7 +37,7 @@ def test_every_documented_setting_exists() -> None:
 
     invented = set(re.findall(rf"\b{PREFIX}[A-Z][A-Z0-9_]*\b", page)) - set(variables())
 
-    assert invented == set()
+    assert invented == NO_SETTINGS
 
 
 def test_every_command_is_documented() -> None:

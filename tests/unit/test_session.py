@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ from longshore.settings import Settings
 from longshore.wiring import open_ports, policy_of, worker_options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -98,24 +99,58 @@ async def test_one_session_serves_threads_and_loops_alike() -> None:
         assert answers == ["MemoryTaskLog"] * 4
 
 
-async def test_opening_does_not_block_the_callers_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An adapter whose server is slow to answer."""
-    release = threading.Event()
+SLOW = """
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+from longshore.errors import UnavailableError
 
-    class Slow:
-        @asynccontextmanager
-        async def open(self, url: str, clock: object) -> AsyncIterator[object]:
-            await asyncio.to_thread(release.wait, 10)
-            message = f"{url} {clock}"
-            raise UnavailableError(message)
-            yield  # type: ignore[unreachable]  # what makes it a generator
+release = threading.Event()
 
-    monkeypatch.setattr("longshore.wiring.find_adapter", lambda _: Slow())
-    with session() as opened:
+class Slow:
+    @asynccontextmanager
+    async def open(self, url, clock):
+        await asyncio.to_thread(release.wait, 10)
+        raise UnavailableError("too slow")
+        yield
+
+ADAPTER = Slow()
+"""
+
+BARE = """
+from contextlib import asynccontextmanager
+from longshore.registry import Backend
+
+class Bare:
+    @asynccontextmanager
+    async def open(self, url, clock):
+        yield Backend(url=url)
+
+ADAPTER = Bare()
+"""
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, code: str) -> None:
+    """Install an adapter as pip would: a module, and an entry point that names it."""
+    (folder / f"{scheme}_adapter.py").write_text(code)
+    described = folder / f"{scheme}_adapter-1.0.dist-info"
+    described.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {scheme}-adapter\nVersion: 1.0\n"
+    (described / "METADATA").write_text(metadata)
+    entry = f"[longshore.adapters]\n{scheme} = {scheme}_adapter:ADAPTER\n"
+    (described / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(str(folder))
+
+
+async def test_opening_does_not_block_the_callers_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "slow", SLOW)
+    with session("slow://server") as opened:
         waiting = asyncio.ensure_future(opened.acall(state))
         for _ in range(5):
             await asyncio.sleep(0.01)
-        release.set()
+        import_module("slow_adapter").release.set()
 
         with pytest.raises(UnavailableError):
             await waiting
@@ -234,10 +269,13 @@ async def test_each_url_is_opened_once_and_serves_its_port() -> None:
     assert together is not None
 
 
-async def test_a_url_that_does_not_serve_a_port_is_named_without_its_password() -> None:
-    settings = Settings.load(url="memory://x", store_url="null://user:secret@host")
+async def test_a_url_that_does_not_serve_a_port_is_named_with_its_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "bare", BARE)
+    settings = Settings.load(url="memory://x", store_url="bare://user:secret@host")
 
-    with pytest.raises(ConfigurationError) as raised:
+    with pytest.raises(ConfigurationError, match="LONGSHORE_STORE_URL") as raised:
         async with open_ports(settings):
             pytest.fail("it cannot be opened")
 

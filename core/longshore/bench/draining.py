@@ -97,12 +97,17 @@ def sleeping(site: Site) -> Measured:
 
 
 def memory(site: Site) -> Measured:
-    """Drain tasks, and compare the memory early on with that at the end."""
-    early = site.tasks // 20
+    """Drain tasks, and compare the memory early on, half-way and at the end."""
+    marks = (site.tasks // 20, site.tasks // 2, site.tasks)
     with site.filled("longshore", "noop", site.tasks) as database:
-        [served], after = _drained(database, marks=(early, site.tasks))
-    first, last = served.memory[early], served.memory[site.tasks]
-    figures = {"growth": float(last - first), "early": float(first), "late": float(last)}
+        [served], after = _drained(database, marks=marks)
+    early, middle, late = (float(served.memory[mark]) for mark in marks)
+    figures = {
+        "growth": late - early,
+        "second_half": late - middle,
+        "early": early,
+        "late": late,
+    }
     return Measured(figures=figures, counts=_counts(site, [served], after))
 
 

@@ -190,6 +190,7 @@ ROWS: Final = (
         method="resident memory at the last task, less that when a twentieth was done",
         figures=(
             Figure("growth", "growth", "B"),
+            Figure("second_half", "growth in the second half", "B"),
             Figure("early", "when a twentieth was done", "B"),
             Figure("late", "at the last task", "B"),
         ),

@@ -74,6 +74,7 @@ def stopping(worker: Worker, lifeline: int | None = None) -> Generator[None]:
     loop = asyncio.get_running_loop()
     for each in STOP_SIGNALS:
         loop.add_signal_handler(each, asked.by_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     if lifeline is not None:
         loop.add_reader(lifeline, asked.by_pipe, lifeline)
     try:
@@ -85,29 +86,29 @@ def stopping(worker: Worker, lifeline: int | None = None) -> Generator[None]:
 
 
 class Asked:
-    """How often the worker was asked to stop, from either side."""
+    """How often the worker was asked to stop: by signals, or by its supervisor, who counts too.
+
+    What comes both ways is the same request: a signal to the whole group is passed on by the
+    supervisor as well, in either order. So the larger count holds.
+    """
 
     def __init__(self, worker: Worker) -> None:
         """Nobody has asked."""
         self._worker = worker
-        self._asked = 0
-        self._piped = 0
+        self._asked = self._signals = self._bytes = 0
 
     def by_signal(self) -> None:
-        """Each signal counts."""
-        self._ask(self._asked + 1)
+        """A signal came."""
+        self._signals += 1
+        self._ask()
 
     def by_pipe(self, pipe: int) -> None:
-        """The supervisor's nth byte means: n times at least.
-
-        So a signal that came to the whole group, and is passed on by the supervisor as well,
-        counts once. Where the supervisor dies the pipe ends, and that counts once too.
-        """
+        """The supervisor asked, a byte for each time; or it died, and the pipe ended."""
         heard = os.read(pipe, 16)
         if not heard:
             asyncio.get_running_loop().remove_reader(pipe)
-        self._piped += len(heard)
-        self._ask(max(self._piped, 1))
+        self._bytes = max(self._bytes + len(heard), 1)
+        self._ask()
 
     def deafen(self) -> None:
         """Leave the next signal to what it does by itself."""
@@ -115,8 +116,8 @@ class Asked:
         for each in STOP_SIGNALS:
             loop.remove_signal_handler(each)
 
-    def _ask(self, times: int) -> None:
-        while self._asked < min(times, _MOST):
+    def _ask(self) -> None:
+        while self._asked < min(max(self._signals, self._bytes), _MOST):
             self._asked += 1
             if self._asked == _MOST:
                 _log.info("stopping at once: running tasks are interrupted and given back")

@@ -48,7 +48,8 @@ class Supervisor:
     """Keeps `processes` children at work until they end on purpose or a signal comes.
 
     `serve` runs in each child, is given the pipe over which the supervisor asks it to stop, and
-    answers the exit code. A child that ends with 0 is done. One that ends with a code of
+    answers the exit code. It starts with the stop signals blocked, so that none is missed, and
+    unblocks them once it listens. A child that ends with 0 is done. One that ends with a code of
     `hopeless` would end so again: all are stopped then. Any other is replaced, at once if it had
     lived a while or ended with a code of `recycled`, and otherwise after a pause that grows.
 
@@ -98,9 +99,11 @@ class Supervisor:
     def _start(self, failures: int) -> None:
         theirs, ours = os.pipe()
         _flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if not pid:
             self._become_child(theirs, ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         os.close(theirs)
         self._children[pid] = Child(pid, ours, time.monotonic(), failures)
         _log.info("worker process %d started", pid)

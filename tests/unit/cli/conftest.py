@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-APP = '''
+APP = """
 from longshore import Context, Longshore, Report
 
 app = Longshore()
@@ -52,7 +52,7 @@ async def boom(ctx: Context, text: str = "no") -> None:
 @app.task
 def report() -> Report:
     return Report.success("two parts", size=2).add(Report.info("the first"))
-'''
+"""
 
 
 @dataclass
@@ -69,6 +69,12 @@ class Cli:
     @property
     def url(self) -> str:
         return f"sqlite:///{self.folder / 'tasks.db'}"
+
+    def module_of(self, code: str) -> str:
+        """Write another module, under a name that no other test has."""
+        name = f"other_{uuid4().hex}"
+        (self.folder / f"{name}.py").write_text(code, encoding="utf-8")
+        return name
 
     def __call__(self, *words: str, code: int = 0, given: str | None = None) -> Result:
         result = CliRunner().invoke(main, list(words), input=given)
@@ -135,15 +141,18 @@ class Cli:
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     module = f"shop_{uuid4().hex}"
     (tmp_path / f"{module}.py").write_text(APP, encoding="utf-8")
+    known = set(sys.modules)
     for name in list(os.environ):
         if name.startswith("LONGSHORE_"):
             monkeypatch.delenv(name)
     found = Cli(tmp_path, module)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)  # type: ignore[no-untyped-call]  # pytest's own lacks types
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("LONGSHORE_URL", found.url)
     yield found
-    sys.modules.pop(module, None)
+    for name in set(sys.modules) - known:
+        if name.startswith(("shop_", "other_")):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)
@@ -152,5 +161,8 @@ def _process_as_before() -> Iterator[None]:
     ours = logging.getLogger("longshore")
     before = ours.level, ours.propagate, list(ours.handlers)
     yield
+    for handler in ours.handlers:
+        if handler not in before[2]:
+            handler.close()
     ours.level, ours.propagate, ours.handlers = before
     gc.unfreeze()

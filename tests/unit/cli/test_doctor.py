@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from longshore.cli import ExitCode, checks
+from longshore.cli import ExitCode
 from longshore.cli.checks import check_clock, check_place, local_path
 
 if TYPE_CHECKING:
@@ -76,15 +76,14 @@ def test_a_variable_that_changes_nothing_is_a_warning(
 
 
 def test_annotations_that_cannot_be_used_are_a_failure_of_their_task(cli: Cli) -> None:
-    (cli.folder / "bad.py").write_text(
+    module = cli.module_of(
         "from longshore import Longshore\n"
         "app = Longshore()\n"
         "@app.task\n"
-        "def lost(a: 'Nowhere') -> None: ...\n",
-        encoding="utf-8",
+        "def lost(a: 'Nowhere') -> None: ...\n"
     )
 
-    check = verdicts(cli, "--app", "bad:app", code=ExitCode.FAILED)["task lost"]
+    check = verdicts(cli, "--app", f"{module}:app", code=ExitCode.FAILED)["task lost"]
 
     assert check["verdict"] == "fail"
     assert "Nowhere" in check["text"]
@@ -161,7 +160,10 @@ class Usage(NamedTuple):
 def test_little_space_is_a_warning_and_none_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, verdict: str
 ) -> None:
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _folder: Usage(free))
+    def disk_usage(_folder: object) -> Usage:
+        return Usage(free)
+
+    monkeypatch.setattr("shutil.disk_usage", disk_usage)
 
     (*_, disk) = check_place("place", f"sqlite:///{tmp_path / 'tasks.db'}")
 

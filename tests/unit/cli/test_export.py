@@ -130,7 +130,7 @@ def test_what_cannot_be_written_to_is_a_usage_error(cli: Cli, words: tuple[str, 
 def test_writing_many_tasks_does_not_hold_them(form: str, cli: Cli) -> None:
     task = cli.claim(cli.enqueue("add", "--args", "[1]"))
     written: list[int] = []
-    writer = FORMATS[form](lambda text: written.append(len(text)) or None)
+    writer = FORMATS[form](lambda text: written.append(len(text)))
     writer.begin(Header(exported_at="", filter={}, count=0))
 
     tracemalloc.start()
@@ -156,9 +156,8 @@ def test_open_tasks_come_back_under_their_ids_oldest_first(filled: Cli, form: st
     assert states_of(filled, other(filled)) == ["queued", "scheduled", "paused"]
     before = {task["id"]: task for task in filled.json("list")["tasks"]}
     for task in filled.json("list", "--url", other(filled))["tasks"]:
-        same = ("task", "queue", "priority", "tags", "owner", "max_attempts", "due_at", "key")
-        if task["state"] != "scheduled":
-            same = tuple(name for name in same if name != "due_at")
+        same = ["task", "queue", "priority", "tags", "owner", "max_attempts", "key"]
+        same += ["due_at"] if task["state"] == "scheduled" else []
         assert {name: task[name] for name in same} == (
             {name: before[task["id"]][name] for name in same}
         )
@@ -240,7 +239,7 @@ def test_a_bad_line_is_said_by_number_and_nothing_is_imported(
     cli.batch(ADD, ADD)
     header, first, second = cli.out("export").splitlines()
     bad = json.dumps(json.loads(first) | change)
-    given = "\n".join((header, bad, second))
+    given = f"{header}\n{bad}\n{second}"
 
     error = cli.err("import", "-", "--url", other(cli), given=given, code=ExitCode.USAGE)
 
@@ -271,7 +270,9 @@ def test_with_skip_bad_the_good_lines_are_imported(cli: Cli) -> None:
     ],
     ids=["empty", "text", "other", "newer", "cut"],
 )
-def test_a_file_that_is_no_export_is_refused(tmp_path: Path, cli: Cli, text: str, said: str) -> None:
+def test_a_file_that_is_no_export_is_refused(
+    tmp_path: Path, cli: Cli, text: str, said: str
+) -> None:
     (tmp_path / "given").write_text(text, encoding="utf-8")
 
     assert said in cli.err("import", "given", code=ExitCode.USAGE)

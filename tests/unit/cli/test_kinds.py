@@ -77,9 +77,7 @@ def test_other_text_is_refused_with_what_is_accepted(kind: Kind, text: str, said
         ("1795341600", datetime.fromtimestamp(1_795_341_600, UTC)),
     ],
 )
-def test_a_length_of_time_is_counted_back_and_a_time_is_itself(
-    text: str, moment: datetime
-) -> None:
+def test_a_length_of_time_is_counted_back_and_a_time_is_itself(text: str, moment: datetime) -> None:
     assert moment_before(text, now=NOW, zone=UTC) == moment
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,17 +13,19 @@ import pytest
 from longshore.cli.logs import JsonFormatter, TextFormatter, configure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
-@pytest.fixture
-def _unconfigured() -> Iterator[None]:
+@contextmanager
+def unconfigured() -> Generator[None]:
     """Take pytest's own handlers away, as in a process where nobody has configured logging."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     root.handlers = []
-    yield
-    root.handlers, root.level = before, level
+    try:
+        yield
+    finally:
+        root.handlers, root.level = before, level
 
 
 def record(text: str, level: int = logging.INFO, **extra: Any) -> logging.LogRecord:  # noqa: ANN401 - any attribute
@@ -76,15 +79,15 @@ def test_an_object_has_the_facts_of_an_event_and_a_traceback(
     assert said["traceback"].endswith("SystemExit: no")
 
 
-@pytest.mark.usefixtures("_unconfigured")
 def test_where_nobody_configured_logging_every_logger_is_heard(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    configure(level="INFO", json=False, output=None)
+    with unconfigured():
+        configure(level="INFO", json=False, output=None)
 
-    logging.getLogger("shop").info("of the application")
-    logging.getLogger("longshore.worker").info("of the worker")
-    logging.getLogger("shop").debug("too quiet")
+        logging.getLogger("shop").info("of the application")
+        logging.getLogger("longshore.worker").info("of the worker")
+        logging.getLogger("shop").debug("too quiet")
 
     assert [line.split("Z ")[1] for line in capsys.readouterr().err.splitlines()] == (
         ["of the application", "of the worker"]

@@ -1,4 +1,4 @@
-"""`longshore run`: one task here, by name or by id, through the worker's own code (L22, D14, T10)."""
+"""`longshore run`: one task here, by name or id, through the worker's code (L22, D14, T10)."""
 
 from __future__ import annotations
 
@@ -50,16 +50,15 @@ def test_json_holds_the_task_and_what_was_tried(cli: Cli) -> None:
 
 
 def test_it_is_tried_once_whatever_its_policy_says(cli: Cli) -> None:
-    (cli.folder / "often.py").write_text(
+    module = cli.module_of(
         "from longshore import Longshore\n"
         "app = Longshore()\n"
         "@app.task(retry=5, delay='1h', delete_on_complete=True)\n"
         "def fail() -> None:\n"
-        "    raise OSError('no')\n",
-        encoding="utf-8",
+        "    raise OSError('no')\n"
     )
 
-    task = json.loads(cli("run", "fail", "--app", "often:app", "--json", code=1).stdout)
+    task = json.loads(cli("run", "fail", "--app", f"{module}:app", "--json", code=1).stdout)
 
     assert (task["attempts"], task["max_attempts"]) == (1, 1)
 

@@ -65,10 +65,8 @@ def test_settings_says_every_value_and_where_it_comes_from(
 
 
 def test_settings_of_an_application_are_its_own(cli: Cli) -> None:
-    (cli.folder / "own.py").write_text(
-        "from longshore import Longshore\napp = Longshore(concurrency=3)", encoding="utf-8"
-    )
+    module = cli.module_of("from longshore import Longshore\napp = Longshore(concurrency=3)")
 
-    rows = {row["name"]: row for row in cli.json("settings", "--app", "own:app")["settings"]}
+    rows = {row["name"]: row for row in cli.json("settings", "--app", f"{module}:app")["settings"]}
 
     assert (rows["concurrency"]["value"], rows["concurrency"]["source"]) == ("3", "given")

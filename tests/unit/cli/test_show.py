@@ -79,7 +79,6 @@ def test_json_holds_the_whole_row_and_every_attempt(cli: Cli) -> None:
     assert task["tried"][0]["lines"][0]["text"] == "about to fail"
 
 
-
 def test_the_older_spelling_shows_the_same(cli: Cli) -> None:
     task_id = cli.enqueue("add", "--args", "[1]")
 

@@ -52,7 +52,7 @@ def test_queues_that_are_named_or_configured_are_shown_when_empty(
 @pytest.mark.parametrize(
     "words",
     [("--jobs=3",), ("-j", "3"), ("--jobs", "3", "--queue=slow", "--priority=10"), ("-j3", "-p15")],
-    ids=lambda words: " ".join(words),
+    ids=" ".join,
 )
 def test_sample_tasks_are_enqueued_and_run_by_any_worker(cli: Cli, words: tuple[str, ...]) -> None:
     said = cli.json("queue:test", *words)
@@ -81,14 +81,13 @@ def test_no_sample_tasks_prints_statistics_only(cli: Cli) -> None:
 
 
 def test_a_task_of_that_name_is_the_applications_own(cli: Cli) -> None:
-    (cli.folder / "own.py").write_text(
+    module = cli.module_of(
         "from longshore import Longshore\n"
         "app = Longshore()\n"
         "@app.task(name='longshore.sample')\n"
-        "def mine() -> None: ...\n",
-        encoding="utf-8",
+        "def mine() -> None: ...\n"
     )
 
-    error = cli.err("queue:test", "--app", "own:app", code=ExitCode.USAGE)
+    error = cli.err("queue:test", "--app", f"{module}:app", code=ExitCode.USAGE)
 
     assert "has a task of its own named longshore.sample" in error

@@ -98,9 +98,7 @@ def test_what_cannot_be_reached_is_refused_with_what_can(cli: Cli) -> None:
         (("x", "failed"), ExitCode.NOT_FOUND),
     ],
 )
-def test_a_task_and_one_state_are_needed(
-    cli: Cli, words: tuple[str, ...], code: ExitCode
-) -> None:
+def test_a_task_and_one_state_are_needed(cli: Cli, words: tuple[str, ...], code: ExitCode) -> None:
     assert cli.err("status", *words, code=code).startswith("error: ")
 
 

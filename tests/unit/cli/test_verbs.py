@@ -45,7 +45,7 @@ def test_a_task_is_named_in_each_spelling(cli: Cli, command: str, spelling: str)
 def test_waiting_tasks_are_paused_resumed_and_cancelled(cli: Cli) -> None:
     task_id = cli.enqueue("add", "--args", "[1]")
 
-    found = []
+    found: list[str] = []
     for verb in ("task:pause", "task:resume", "cancel"):
         cli(verb, "--id", task_id)
         found.append(cli.states()[task_id])

@@ -47,7 +47,7 @@ def wanted(name: str, *words: str) -> Wanted:
         (("--poll", "250ms"), {"poll": timedelta(milliseconds=250)}),
         (("--grace", "1m"), {"grace": timedelta(minutes=1)}),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=named,
 )
 @pytest.mark.parametrize("name", ["work", "queue:work", "process:jobs"])
 def test_a_flag_is_the_setting_it_names(
@@ -75,21 +75,21 @@ def test_queues_are_named_in_order_either_way(
 
 
 @pytest.mark.parametrize(
-    ("words", "burst", "idle"),
+    ("words", "ends"),
     [
-        ((), False, None),
-        (("--once",), True, None),
-        (("--burst",), True, None),
-        (("--idle", "30s"), False, timedelta(seconds=30)),
-        (("--idle=0",), False, None),
+        ((), (False, None)),
+        (("--once",), (True, None)),
+        (("--burst",), (True, None)),
+        (("--idle", "30s"), (False, timedelta(seconds=30))),
+        (("--idle=0",), (False, None)),
     ],
 )
 def test_a_worker_ends_when_it_finds_nothing_if_asked_to(
-    words: tuple[str, ...], burst: bool, idle: timedelta | None
+    words: tuple[str, ...], ends: tuple[bool, timedelta | None]
 ) -> None:
     found = wanted("work", *words)
 
-    assert (found.burst, found.idle) == (burst, idle)
+    assert (found.burst, found.idle) == ends
 
 
 @pytest.mark.parametrize(
