@@ -55,7 +55,8 @@ async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncGen
         yield Ports(
             queue=_served(queues.queue, queue_url, "queue"),
             task_log=_served(log.task_log, log_url, "log"),
-            store=store.store,
+            # Not every server is one; a URL that is set for it must be.
+            store=_served(store.store, store_url, "store") if settings.store_url else store.store,
             together=queues.together if queue_url == log_url else None,
             clock=timed,
         )

@@ -47,12 +47,12 @@ CHUNK: Final = 500
 def import_tasks(invocation: Invocation, *, name: str, requeue: bool, skip_bad: bool) -> ExitCode:
     """Read tasks from an export, under the ids they had.
 
-    The export is ndjson or json. A task that had not ended becomes a new task of the same id, arguments and options: it is
-    queued, or scheduled where its time is still to come. One that was paused, blocked or waiting
-    is imported paused. Attempts are counted from 0, and it is created now; the oldest comes
-    first again. A task that ended is left out, unless --requeue queues it again; one that
-    succeeded is always left out. An id that is there already is left as it is, so an import can
-    be repeated.
+    The export is ndjson or json. A task that had not ended becomes a new task of the same id,
+    arguments and options: it is queued, or scheduled where its time is still to come. One that
+    was paused, blocked or waiting is imported paused. Attempts are counted from 0, and it is
+    created now; the oldest comes first again. A task that ended is left out, unless --requeue
+    queues it again; one that succeeded is always left out. An id that is there already is left
+    as it is, so an import can be repeated.
 
     Nothing is imported unless every line is good, or with --skip-bad.
     """

@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 
 import pytest
@@ -135,6 +135,14 @@ class Cli:
             return row
 
         return self.ported(work)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a case by the words of its command line."""
+    if not isinstance(val, tuple):
+        return None
+    words = cast("tuple[object, ...]", val)
+    return " ".join(map(str, words)) if all(isinstance(word, str) for word in words) else None
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ def filled(cli: Cli) -> Cli:
         (("--older-than", "1h"), ["failed", "scheduled", "succeeded"]),
         (("--older-than", "0"), ["scheduled"]),
     ],
-    ids=named,
 )
 def test_what_the_filter_names_is_cleared(
     filled: Cli, words: tuple[str, ...], left: list[str]

@@ -148,7 +148,6 @@ def filled(cli: Cli) -> Cli:
         (("-s=failed",), 1),
         (("--grep", "add", "--exclude", "add"), 0),
     ],
-    ids=named,
 )
 @pytest.mark.parametrize("command", ["tail", "task:listen"])
 def test_once_says_what_there_is_and_ends(

@@ -47,7 +47,6 @@ def wanted(name: str, *words: str) -> Wanted:
         (("--poll", "250ms"), {"poll": timedelta(milliseconds=250)}),
         (("--grace", "1m"), {"grace": timedelta(minutes=1)}),
     ],
-    ids=named,
 )
 @pytest.mark.parametrize("name", ["work", "queue:work", "process:jobs"])
 def test_a_flag_is_the_setting_it_names(

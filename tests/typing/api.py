@@ -1,0 +1,159 @@
+"""Only type-checked, never run: what checkers know of an application's tasks.
+
+Every wrong call is marked with the error that a checker must give, so that a checker which gives
+none fails on the mark instead.
+"""
+
+# ruff: noqa: T201, INP001
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+from longshore import Context, Handle, Longshore, Report, Retry
+
+app = Longshore(url="memory://")
+
+
+@app.task
+def add(left: int, right: int = 1) -> int:
+    return left + right
+
+
+@app.task
+async def aadd(left: int, *, right: int = 1) -> float:
+    return left + right
+
+
+@app.task
+def with_context(ctx: Context, name: str) -> list[str]:
+    return [ctx.task_name, name]
+
+
+@app.task
+async def awith_context(ctx: Context, name: str) -> dict[str, str]:
+    return {ctx.task_name: name}
+
+
+@app.task(queue="mail", priority="high", retry=Retry(attempts=5), timeout="1 minute")
+def with_options(address: str) -> None:
+    print(address)
+
+
+@app.task(name="import", retry=3, delay=5, executor="process")
+async def awith_options(ctx: Context, path: str, *rows: int, **more: float) -> Report:
+    return Report.info(ctx.task_name, path=path, rows=list(rows), more=dict(more))
+
+
+def plain(number: int) -> str:
+    return str(number)
+
+
+class Send:
+    def __init__(self, address: str, copies: int = 1) -> None:
+        self.address, self.copies = address, copies
+
+    def run(self) -> int:
+        return self.copies
+
+
+class ASend:
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    async def run(self) -> bytes:
+        return self.address.encode()
+
+
+class SendInContext:
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def run(self, ctx: Context) -> float:
+        return ctx.attempt / len(self.address)
+
+
+@dataclass
+class Multiply:
+    number: int
+
+    def run(self) -> int:
+        return 2 * self.number
+
+
+send = app.task(Send)
+asend = app.task(ASend)
+send_in_context = app.task(SendInContext)
+multiply = app.task(queue="math")(Multiply)
+declared = app.task(plain)
+
+
+
+def results_have_the_type_of_the_function() -> None:
+    assert_type(add.enqueue(1), Handle[int])
+    assert_type(add.enqueue(1).result(), int)
+    assert_type(aadd.enqueue(1).result(), float)
+    assert_type(with_context.enqueue("x").result(), list[str])
+    assert_type(awith_context.enqueue("x").result(), dict[str, str])
+    assert_type(awith_options.enqueue("x", 1, 2, z=1.5).result(), Report)
+    assert_type(declared.enqueue(1).result(), str)
+    assert_type(send.enqueue("a").result(), int)
+    assert_type(multiply.enqueue(2).result(), int)
+    assert_type(asend.enqueue("a").result(), bytes)
+    assert_type(send_in_context.enqueue("a").result(), float)
+    assert_type(add.using(delay="5m", priority=3).enqueue(1, right=2), Handle[int])
+    with_options.enqueue("a@b.c")
+
+
+async def results_can_be_awaited() -> None:
+    assert_type(await add.aenqueue(1), Handle[int])
+    assert_type(await (await aadd.aenqueue(1, right=2)).aresult(), float)
+    assert_type(await (await awith_context.aenqueue("x")).aresult(timeout=5), dict[str, str])
+
+
+async def a_direct_call_is_what_the_function_itself_would_be() -> None:
+    assert_type(add(1, 2), int)
+    assert_type(aadd(1), Coroutine[Any, Any, float])
+    assert_type(await aadd(1), float)
+    assert_type(with_context("x"), list[str])
+    assert_type(await awith_context("x"), dict[str, str])
+    assert_type(declared(1), str)
+
+
+def wrong_arguments_are_refused() -> None:
+    add.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - left is missing
+    add.enqueue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    add.enqueue(1, 2, 3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - one too many
+    add.enqueue(1, wrong=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - no such name
+    aadd.enqueue(1, 2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - keyword only
+    with_context.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - name is missing
+    with_context.enqueue(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
+    awith_context.enqueue("x", "y")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - one too many
+    with_options.enqueue(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
+    awith_options.enqueue("x", "y")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - rows are int
+    awith_options.enqueue("x", z="y")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - more are float
+    send.enqueue(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
+    send.enqueue("a", "b")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    multiply.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - number is missing
+    add.using(delay=5).enqueue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    add.message("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    add("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+
+
+async def wrong_arguments_are_refused_when_awaited() -> None:
+    await add.aenqueue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    await aadd.aenqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - left is missing
+
+
+def wrong_options_are_refused() -> None:
+    add.using(prority=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - misspelt
+    add.using(key=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
+    app.task(executor="fork")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType] - no such executor
+    app.task(retries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue] - no such option
+
+
+def wrong_results_are_refused() -> None:
+    text: str = add.enqueue(1).result()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType] - it is an int
+    print(text)
