@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
 from longshore.clock import Clock, SystemClock
-from longshore.declare import Declaration, Runnable, TaskFunction, options_of
+from longshore.declare import (
+    Declaration,
+    Runnable,
+    RunnableInContext,
+    TaskFunction,
+    options_of,
+)
 from longshore.definition import TaskRegistry
 from longshore.draft import NO_OPTIONS, Draft, EnqueueOptions
 from longshore.handle import Handle
@@ -46,8 +52,20 @@ if TYPE_CHECKING:
         ) -> TaskFunction[P, R, Coroutine[Any, Any, R]]: ...
         @overload
         def __call__(
+            self, function: Callable[P, Runnable[Coroutine[Any, Any, R]]], /
+        ) -> TaskFunction[P, R, Runnable[Coroutine[Any, Any, R]]]: ...
+        @overload
+        def __call__(
+            self, function: Callable[P, RunnableInContext[Coroutine[Any, Any, R]]], /
+        ) -> TaskFunction[P, R, RunnableInContext[Coroutine[Any, Any, R]]]: ...
+        @overload
+        def __call__(
             self, function: Callable[P, Runnable[R]], /
         ) -> TaskFunction[P, R, Runnable[R]]: ...
+        @overload
+        def __call__(
+            self, function: Callable[P, RunnableInContext[R]], /
+        ) -> TaskFunction[P, R, RunnableInContext[R]]: ...
         @overload
         def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R, R]: ...
 
@@ -92,7 +110,19 @@ class Longshore:
         self, function: Callable[P, Coroutine[Any, Any, R]], /
     ) -> TaskFunction[P, R, Coroutine[Any, Any, R]]: ...
     @overload
+    def task(
+        self, function: Callable[P, Runnable[Coroutine[Any, Any, R]]], /
+    ) -> TaskFunction[P, R, Runnable[Coroutine[Any, Any, R]]]: ...
+    @overload
+    def task(
+        self, function: Callable[P, RunnableInContext[Coroutine[Any, Any, R]]], /
+    ) -> TaskFunction[P, R, RunnableInContext[Coroutine[Any, Any, R]]]: ...
+    @overload
     def task(self, function: Callable[P, Runnable[R]], /) -> TaskFunction[P, R, Runnable[R]]: ...
+    @overload
+    def task(
+        self, function: Callable[P, RunnableInContext[R]], /
+    ) -> TaskFunction[P, R, RunnableInContext[R]]: ...
     @overload
     def task(self, function: Callable[P, R], /) -> TaskFunction[P, R, R]: ...
     @overload

@@ -44,6 +44,14 @@ class Runnable(Protocol[R_co]):
         ...
 
 
+class RunnableInContext(Protocol[R_co]):
+    """A class task whose `run` takes the context."""
+
+    def run(self, ctx: Context, /) -> R_co:
+        """Do the work."""
+        ...
+
+
 class TaskFunction(Generic[P, R, C]):
     """A task: still callable, and enqueued with the same arguments.
 

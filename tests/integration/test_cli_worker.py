@@ -362,7 +362,11 @@ def test_where_the_supervisor_is_killed_its_processes_drain(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("url", "code"),
-    [("nosuch://host", ExitCode.CONFIGURATION), ("sqlite:///tasks.db?nosuch=1", 4)],
+    [
+        ("nosuch://host", ExitCode.CONFIGURATION),
+        ("sqlite:///tasks.db?nosuch=1", ExitCode.CONFIGURATION),
+        ("memory://", ExitCode.CONFIGURATION),
+    ],
 )
 def test_processes_that_cannot_start_are_not_started_again(shop: Shop, url: str, code: int) -> None:
     ran = shop.run("work", "--processes", "2", "--url", url)
@@ -370,3 +374,16 @@ def test_processes_that_cannot_start_are_not_started_again(shop: Shop, url: str,
     assert ran.returncode == code
     assert ran.stderr.count("worker process") <= 4
     assert "Traceback" not in ran.stderr
+
+
+def test_processes_wait_for_a_backend_that_is_away(shop: Shop) -> None:
+    url = f"sqlite:///{shop.folder / 'later' / 'tasks.db'}"
+    worker = shop.start("work", "--processes=2", "--url", url)
+    shop.until_said("ended with exit code 5", 2)
+
+    (shop.folder / "later").mkdir()
+    assert shop.run("enqueue", "add", "--args", "[1]", "--url", url).returncode == 0
+
+    shop.until_said("[PROCESSED] add")
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK

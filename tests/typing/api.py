@@ -4,15 +4,17 @@ Every wrong call is marked with the error that a checker must give, so that a ch
 none fails on the mark instead.
 """
 
-# ruff: noqa: T201, INP001
+# ruff: noqa: T201
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 from longshore import Context, Handle, Longshore, Report, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 app = Longshore(url="memory://")
 
@@ -43,8 +45,13 @@ def with_options(address: str) -> None:
 
 
 @app.task(name="import", retry=3, delay=5, executor="process")
-async def awith_options(ctx: Context, path: str, *rows: int, **more: float) -> Report:
-    return Report.info(ctx.task_name, path=path, rows=list(rows), more=dict(more))
+async def awith_options(ctx: Context, path: str, *rows: int) -> Report:
+    return Report.info(ctx.task_name, path=path, rows=list(rows))
+
+
+@app.task
+def variable(*rows: int, **more: float) -> int:
+    return len(rows) + len(more)
 
 
 def plain(number: int) -> str:
@@ -67,6 +74,14 @@ class ASend:
         return self.address.encode()
 
 
+class ASendInContext:
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    async def run(self, ctx: Context) -> tuple[str, int]:
+        return self.address, ctx.attempt
+
+
 class SendInContext:
     def __init__(self, address: str) -> None:
         self.address = address
@@ -85,10 +100,10 @@ class Multiply:
 
 send = app.task(Send)
 asend = app.task(ASend)
+asend_in_context = app.task(queue="mail")(ASendInContext)
 send_in_context = app.task(SendInContext)
 multiply = app.task(queue="math")(Multiply)
 declared = app.task(plain)
-
 
 
 def results_have_the_type_of_the_function() -> None:
@@ -97,12 +112,14 @@ def results_have_the_type_of_the_function() -> None:
     assert_type(aadd.enqueue(1).result(), float)
     assert_type(with_context.enqueue("x").result(), list[str])
     assert_type(awith_context.enqueue("x").result(), dict[str, str])
-    assert_type(awith_options.enqueue("x", 1, 2, z=1.5).result(), Report)
+    assert_type(awith_options.enqueue("x", 1, 2).result(), Report)
+    assert_type(variable.enqueue(1, 2, z=1.5).result(), int)
     assert_type(declared.enqueue(1).result(), str)
     assert_type(send.enqueue("a").result(), int)
     assert_type(multiply.enqueue(2).result(), int)
     assert_type(asend.enqueue("a").result(), bytes)
     assert_type(send_in_context.enqueue("a").result(), float)
+    assert_type(asend_in_context.enqueue("a").result(), tuple[str, int])
     assert_type(add.using(delay="5m", priority=3).enqueue(1, right=2), Handle[int])
     with_options.enqueue("a@b.c")
 
@@ -115,8 +132,8 @@ async def results_can_be_awaited() -> None:
 
 async def a_direct_call_is_what_the_function_itself_would_be() -> None:
     assert_type(add(1, 2), int)
-    assert_type(aadd(1), Coroutine[Any, Any, float])
-    assert_type(await aadd(1), float)
+    waiting: Coroutine[Any, Any, float] = aadd(1)
+    assert_type(await waiting, float)
     assert_type(with_context("x"), list[str])
     assert_type(await awith_context("x"), dict[str, str])
     assert_type(declared(1), str)
@@ -133,7 +150,7 @@ def wrong_arguments_are_refused() -> None:
     awith_context.enqueue("x", "y")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - one too many
     with_options.enqueue(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
     awith_options.enqueue("x", "y")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - rows are int
-    awith_options.enqueue("x", z="y")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - more are float
+    variable.enqueue(z="y")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - more are float
     send.enqueue(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
     send.enqueue("a", "b")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
     multiply.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - number is missing
@@ -150,7 +167,7 @@ async def wrong_arguments_are_refused_when_awaited() -> None:
 def wrong_options_are_refused() -> None:
     add.using(prority=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - misspelt
     add.using(key=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
-    app.task(executor="fork")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType] - no such executor
+    app.task(executor="fork")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType] - no such executor
     app.task(retries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue] - no such option
 
 

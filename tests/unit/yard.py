@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,9 @@ from longshore.policy import Policy
 from longshore.ports import Ports
 from longshore.protocol import Verb
 from longshore.queue import NO_DELAY, Outgoing, SupportsDeadLetters
+from longshore.registry import find_adapter
 from longshore.task_log import TaskQuery
 from longshore.worker import Stopped, Worker, WorkerOptions
-from longshore_adapters.memory import ADAPTER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -246,12 +246,19 @@ TWENTY = timedelta(seconds=20)
 
 @asynccontextmanager
 async def open_yard(
-    *, together: bool, clock: Clock | None = None, **capabilities: Any
+    *,
+    together: bool,
+    clock: Clock | None = None,
+    urls: tuple[str, str] = ("memory://", "memory://"),
+    **capabilities: Any,
 ) -> AsyncIterator[Yard]:
     """Open a server for both, or one for messages and one for rows, with faults to order."""
     timed = clock or ManualClock()
     queue_plan, log_plan = FaultPlan(), FaultPlan()
-    async with ADAPTER.open("memory://", timed) as one, ADAPTER.open("memory://", timed) as two:
+    async with AsyncExitStack() as stack:
+        one, two = [
+            await stack.enter_async_context(find_adapter(url).open(url, timed)) for url in urls
+        ]
         log_at = one if together else two
         queue, task_log = one.queue, log_at.task_log
         assert queue is not None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longshore.cli.exit import code_of_stop
+from longshore.errors import ConfigurationError
 from longshore.wiring import open_ports, policy_of
 from longshore.worker import Worker
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("longshore.worker")
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _MOST: Final = 2
+_ALONE: Final = (
+    "the log lives inside one process, so several would share nothing; use --processes 1, or set "
+    "LONGSHORE_URL, e.g. sqlite:///longshore.db"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,8 @@ class Serving:
         async with open_ports(settings) as ports:
             # A log that lives in this process has to be renewed through the same ports.
             shared = ports.task_log.capabilities.shared
+            if lifeline is not None and not shared:
+                raise ConfigurationError(_ALONE)
             worker = Worker(
                 ports,
                 self.registry,

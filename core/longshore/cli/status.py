@@ -92,6 +92,9 @@ def status(  # noqa: PLR0913 - one parameter for each option
     succeeded end a running task, with --force. There is no other way to set a state: a row that
     says what did not happen would lose tasks or run them twice.
     """
+    if state is not None and wanted not in (None, state):
+        message = "two states were given; this command takes one"
+        raise click.UsageError(message)
     target = _one_state(state or wanted)
     identity = TaskId(one_id(task_id, named))
 

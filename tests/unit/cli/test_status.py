@@ -95,6 +95,7 @@ def test_what_cannot_be_reached_is_refused_with_what_can(cli: Cli) -> None:
         (("x", "final"), ExitCode.USAGE),
         (("x",), ExitCode.USAGE),
         (("--status", "failed"), ExitCode.USAGE),
+        (("x", "failed", "--status", "paused"), ExitCode.USAGE),
         (("x", "failed"), ExitCode.NOT_FOUND),
     ],
 )
