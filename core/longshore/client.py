@@ -260,9 +260,7 @@ def answer_of(record: Record, recorded: Recorded | None) -> Enqueued:
     )
 
 
-def _failure(
-    failed: dict[int, LongshoreError], answers: dict[int, Enqueued]
-) -> LongshoreError:
+def _failure(failed: dict[int, LongshoreError], answers: dict[int, Enqueued]) -> LongshoreError:
     first, *others = failed.values()
     if not answers and all(other is first for other in others):
         return first
@@ -271,9 +269,7 @@ def _failure(
 
 def _confirm(record: Record) -> Change:
     task_id = record.spec.id
-    return Change(
-        task_id=task_id, verb=Verb.CONFIRM, state=TaskState.CREATED, token=0, wake_no=1
-    )
+    return Change(task_id=task_id, verb=Verb.CONFIRM, state=TaskState.CREATED, token=0, wake_no=1)
 
 
 def _outgoing(record: Record) -> Outgoing:

@@ -12,11 +12,12 @@ from longshore.arguments import Arguments, source_of
 from longshore.context import is_context
 from longshore.errors import TaskDefinitionError, UnknownTaskError
 from longshore.message import NAME_PATTERN
-from longshore.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
+
+    from longshore.retry import Retry
 
 Executor: TypeAlias = Literal["loop", "thread", "process"]
 Hook: TypeAlias = "Callable[..., object]"
@@ -221,8 +222,8 @@ def walk(found: object, path: str) -> Callable[..., object]:
         found = _instantiating(cast("type[Any]", found), method)
     if not callable(found):
         message = f"{path!r} is not callable"
-        raise AttributeError(message)
-    return cast("Callable[..., object]", found)
+        raise AttributeError(message)  # noqa: TRY004 - a path that leads nowhere, as its parts
+    return found
 
 
 def _instantiating(cls: type[Any], method: str) -> Callable[..., object]:

@@ -102,7 +102,7 @@ class Shop:
     def log(self, number: int = 0) -> str:
         return (self.folder / f"log-{number}").read_text(encoding="utf-8")
 
-    def until(self, condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the condition answers
+    def until(self, condition: Callable[[], Any]) -> Any:
         """Wait for a condition, at most `PATIENCE`."""
         end = time.monotonic() + PATIENCE
         while not (found := condition()):

@@ -40,7 +40,7 @@ class Point:
     y: int = 0
 
 
-def rich(  # noqa: PLR0913 - one parameter for each kind
+def rich(  # noqa: PLR0913, PLR0917 - one parameter for each kind
     order: Order,
     moment: datetime,
     number: UUID,
@@ -54,7 +54,7 @@ def rich(  # noqa: PLR0913 - one parameter for each kind
 ) -> None: ...
 
 
-def plain(first, second=2): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - unannotated on purpose
+def plain(first, second=2): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - unannotated on purpose
 
 
 def positional_only(first: int, /, second: int = 2) -> None: ...

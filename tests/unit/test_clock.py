@@ -21,7 +21,7 @@ START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 async def until_asleep(clock: ManualClock, tasks: int) -> None:
     async with asyncio.timeout(5):
-        while clock.sleepers != tasks:  # noqa: ASYNC110 - the clock has no event for it
+        while clock.sleepers != tasks:
             await asyncio.sleep(0)
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial, wraps
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -61,7 +61,7 @@ class Counter:
 
 
 class Handles(Counter):
-    run = None  # type: ignore[assignment]  # a subclass that is served by handle()
+    run = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType] - served by handle()
 
     def handle(self) -> str:
         return f"handled {self.step}"
@@ -128,7 +128,7 @@ def context(name: str = "t") -> Context:
     )
 
 
-def run(definition: TaskDefinition, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - any handler's
+def run(definition: TaskDefinition, *args: object, **kwargs: object) -> Any:
     called: Any = definition.bind(context(definition.name), args, kwargs).run()
     return asyncio.run(called) if asyncio.iscoroutine(called) else called
 
@@ -224,7 +224,7 @@ def test_an_async_hook_of_a_blocking_task_is_refused() -> None:
     assert define(aadd, options=TaskOptions(on_failure=notice)).name == "aadd"
 
 
-# ------------------------------------------------------------------------------------- context
+# ---- context
 
 
 @pytest.mark.parametrize("function", [with_context, with_plain_context])
@@ -263,7 +263,7 @@ def test_a_wrapped_function_is_read_as_what_it_wraps() -> None:
     assert run(definition, 6) == ("with_context", 6)
 
 
-# ------------------------------------------------------------------------------- fresh instances
+# ---- fresh instances
 
 
 def test_a_class_is_made_anew_for_each_attempt() -> None:
@@ -286,7 +286,7 @@ def test_class_at_method_is_called_on_a_new_instance() -> None:
     assert [run(definition, 1), run(definition, 2)] == [[1], [2]]
 
 
-# ----------------------------------------------------------------------------- names and imports
+# ---- how tasks are named
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
@@ -365,7 +365,7 @@ def test_a_path_that_leads_nowhere_says_so(path: str) -> None:
         registry.get(f"{HERE}:{path}")
 
 
-# --------------------------------------------------------------------------------------- results
+# ---- results
 
 
 def returns_report(ctx: Context) -> Report:
@@ -396,13 +396,13 @@ def test_the_result_is_of_the_annotated_kind(
 
 
 def test_a_parameter_whose_type_is_unknown_here_does_not_hide_the_kind_of_result() -> None:
-    def odd(ctx: Missing) -> int:  # type: ignore[name-defined]  # noqa: F821 - as if under TYPE_CHECKING
+    def odd(ctx: Missing) -> int:  # type: ignore[name-defined]  # pyright: ignore[reportUndefinedVariable]  # noqa: F821 - as if under TYPE_CHECKING
         raise AssertionError(ctx)  # pyright: ignore[reportUnknownArgumentType] - of no known type
 
     assert define(odd).returns is int
 
 
-# --------------------------------------------------------------------------------------- options
+# ---- options
 
 
 @pytest.fixture
@@ -417,7 +417,7 @@ def test_a_class_says_how_its_tasks_are_to_be_run(app: Longshore) -> None:
         priority = "high"
         delay = "30 seconds"
         attempts = 5
-        retry_after = ["1s", "1m"]
+        retry_after = ("1s", "1m")
         timeout = 90
         expires = "1 day"
         tags = ("a", "b")
@@ -426,7 +426,7 @@ def test_a_class_says_how_its_tasks_are_to_be_run(app: Longshore) -> None:
 
         def run(self) -> None: ...
 
-    options = Send.definition.options
+    options = cast("Any", Send).definition.options
 
     assert options.queue == "mail"
     assert options.priority == 10
@@ -455,7 +455,7 @@ def test_what_the_decorator_says_wins_over_the_class(app: Longshore) -> None:
 
         def run(self) -> None: ...
 
-    options = Send.definition.options
+    options = cast("Any", Send).definition.options
 
     assert (options.queue, options.priority) == ("urgent", 0)
     assert options.retry == Retry(attempts=1)
@@ -471,8 +471,8 @@ def test_a_parameter_is_no_option_though_it_is_named_like_one(app: Longshore) ->
 
         def run(self) -> None: ...
 
-    assert Send.definition.options.queue is None
-    assert Send.definition.options.priority is None
+    assert cast("Any", Send).definition.options.queue is None
+    assert cast("Any", Send).definition.options.priority is None
 
 
 def test_a_method_or_property_is_no_option_though_it_is_named_like_one(app: Longshore) -> None:
@@ -487,8 +487,8 @@ def test_a_method_or_property_is_no_option_though_it_is_named_like_one(app: Long
 
         def run(self) -> None: ...
 
-    assert Send.definition.options.queue is None
-    assert Send.definition.options.priority is None
+    assert cast("Any", Send).definition.options.queue is None
+    assert cast("Any", Send).definition.options.priority is None
 
 
 @pytest.mark.parametrize(

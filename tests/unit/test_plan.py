@@ -179,8 +179,10 @@ def test_the_queue_of_the_call_brings_its_own_defaults() -> None:
 
 @pytest.mark.parametrize(
     "delay",
-    [90, 90.0, "90", " 90.0 ", "90s", "1m30s", "+1 minute 30 seconds", timedelta(seconds=90)]
-    + [NOW + timedelta(seconds=90), "2026-01-01T12:01:30Z"],
+    [
+        *(90, 90.0, "90", " 90.0 ", "90s", "1m30s", "+1 minute 30 seconds", timedelta(seconds=90)),
+        *(NOW + timedelta(seconds=90), "2026-01-01T12:01:30Z"),
+    ],
     ids=repr,
 )
 def test_a_delay_counts_from_now_in_every_form(delay: Any) -> None:
@@ -302,7 +304,8 @@ def test_a_queue_name_may_be_what_every_broker_takes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "seconds"), [(1, 1), (0.25, 1), ("1m", 60), (1.5, 2), (timedelta(days=365), 31536000)]
+    ("timeout", "seconds"),
+    [(1, 1), (0.25, 1), ("1m", 60), (1.5, 2), (timedelta(days=365), 31536000)],
 )
 def test_a_timeout_travels_in_whole_seconds_and_never_comes_early(
     timeout: Any, seconds: int

@@ -64,7 +64,7 @@ def test_names_are_read_in_any_case(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED)
-def test_anything_else_is_refused_with_the_accepted_forms(value: Any) -> None:  # noqa: ANN401 - wrong types are the point
+def test_anything_else_is_refused_with_the_accepted_forms(value: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         parse_priority(value)
 

@@ -66,7 +66,7 @@ def raw_chain(levels: int) -> dict[str, Any]:
     return raw
 
 
-def nested(levels: int) -> Any:  # noqa: ANN401 - as deep as asked
+def nested(levels: int) -> Any:
     value: Any = 1
     for _ in range(levels):
         value = [value]
@@ -229,7 +229,7 @@ NO_REPORTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("raw", NO_REPORTS.values(), ids=NO_REPORTS)
-def test_what_is_no_report_is_refused_as_the_schema_does(raw: Any) -> None:  # noqa: ANN401 - wrong types are the point
+def test_what_is_no_report_is_refused_as_the_schema_does(raw: Any) -> None:
     with pytest.raises(ReportError, match="the report cannot be used: "):
         Report.from_dict(raw)
 
@@ -301,7 +301,7 @@ def test_a_tree_at_the_note_cap_is_kept_and_one_more_is_refused() -> None:
     [float("nan"), float("inf"), {1: 2}, {"a": {1}}, object(), b"raw", 2**1025],
     ids=["nan", "inf", "number as key", "set", "object", "bytes", "long number"],
 )
-def test_data_that_is_not_json_is_refused(value: Any) -> None:  # noqa: ANN401 - wrong types are the point
+def test_data_that_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(
         ReportError, match=r"data holds a value of type|data holds (nan|inf)|a key of data is text"
     ):

@@ -269,7 +269,7 @@ def test_no_attempt_begins_after_the_deadline(age: float | None, retried: bool) 
 
 
 @pytest.mark.parametrize("backoff", [exploding, backwards], ids=["raises", "negative"])
-def test_a_broken_backoff_function_is_stood_in_for_and_reported(backoff: Any) -> None:  # noqa: ANN401 - wrong functions are the point
+def test_a_broken_backoff_function_is_stood_in_for_and_reported(backoff: Any) -> None:
     policy = Retry(backoff=backoff, jitter=0)
 
     decision = decide(policy, attempt=2, error=ERROR, random=0)
@@ -342,7 +342,7 @@ def test_an_exponential_that_cannot_work_is_refused_when_made(fields: dict[str, 
 
 
 @pytest.mark.parametrize("count", [-2, True, 1.5, "3"])
-def test_a_number_of_retries_that_cannot_be_is_refused(count: Any) -> None:  # noqa: ANN401 - wrong types are the point
+def test_a_number_of_retries_that_cannot_be_is_refused(count: Any) -> None:
     with pytest.raises(ConfigurationError, match="retries"):
         Retry.retries(count)
 

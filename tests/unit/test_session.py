@@ -205,7 +205,7 @@ def test_a_forked_child_opens_a_session_of_its_own(tmp_path: Path) -> None:
 
     assert codes == [0, 0, 0]
     assert after.status() == "queued"
-    assert app.session.call(lambda live: count(live)) == 5
+    assert app.session.call(count) == 5
     app.close()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_a_retried_task_runs_at_the_next_drain() -> None:
 
 def test_a_sandbox_leaves_the_application_as_it_was() -> None:
     with Longshore(url="memory://") as own:
-        task = own.task(lambda: None, name="own")
+        task = cast("Any", own.task)(lambda: None, name="own")
         before = task.enqueue()
         with sandbox(own) as box:
             task.enqueue()

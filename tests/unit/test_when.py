@@ -196,7 +196,7 @@ def test_a_day_is_24_hours_also_across_a_dst_change() -> None:
 
 
 @pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED)
-def test_anything_else_is_refused_with_every_accepted_form(value: Any) -> None:  # noqa: ANN401 - wrong types are the point
+def test_anything_else_is_refused_with_every_accepted_form(value: Any) -> None:
     with pytest.raises(ScheduleError) as refusal:
         parse_when(value, now=NOW)
 
@@ -219,7 +219,7 @@ def test_anything_else_is_refused_with_every_accepted_form(value: Any) -> None: 
     ],
     ids=["word", "negative", "nan", "long", "bool", "type", "milliseconds"],
 )
-def test_a_refusal_quotes_the_value_and_says_what_is_wrong(value: Any, quoted: str) -> None:  # noqa: ANN401 - wrong types are the point
+def test_a_refusal_quotes_the_value_and_says_what_is_wrong(value: Any, quoted: str) -> None:
     with pytest.raises(ScheduleError) as refusal:
         parse_when(value, now=NOW)
 
@@ -254,7 +254,7 @@ REFUSED_DURATIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("value", REFUSED_DURATIONS.values(), ids=REFUSED_DURATIONS)
-def test_what_is_no_duration_is_refused_with_every_accepted_form(value: Any) -> None:  # noqa: ANN401 - wrong types are the point
+def test_what_is_no_duration_is_refused_with_every_accepted_form(value: Any) -> None:
     with pytest.raises(ScheduleError) as refusal:
         parse_duration(value)
 

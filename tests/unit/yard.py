@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -111,9 +111,7 @@ class Yard:
         executor: Executor | None = None,
         **options: Any,
     ) -> TaskDefinition:
-        definition = define(
-            function, name=name, executor=executor, options=TaskOptions(**options)
-        )
+        definition = define(function, name=name, executor=executor, options=TaskOptions(**options))
         self.registry.add(definition)
         return definition
 
@@ -125,7 +123,7 @@ class Yard:
         **kwargs: object,
     ) -> TaskId:
         """Enqueue one call; of a function that is not declared yet, declare it."""
-        definition = task if hasattr(task, "arguments") else self.task(task)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - told apart by hasattr
+        definition: Any = task if hasattr(task, "arguments") else self.task(cast("Any", task))
         data = definition.arguments.pack(args, kwargs)
         (enqueued,) = await self.client.enqueue(
             [Draft(definition, data, options or EnqueueOptions())]
@@ -164,7 +162,7 @@ class Yard:
             worker.stop()
             await self.done(running)
 
-    async def done(self, running: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever it answers
+    async def done(self, running: Awaitable[Any]) -> Any:
         """Wait for an end while time passes."""
         task = asyncio.ensure_future(running)
         await self.until(task.done, moving=True)

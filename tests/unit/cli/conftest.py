@@ -87,7 +87,7 @@ class Cli:
     def err(self, *words: str, code: int = 0, given: str | None = None) -> str:
         return self(*words, code=code, given=given).stderr
 
-    def json(self, *words: str, code: int = 0, given: str | None = None) -> Any:  # noqa: ANN401 - any JSON
+    def json(self, *words: str, code: int = 0, given: str | None = None) -> Any:
         return json.loads(self.out(*words, "--json", code=code, given=given))
 
     def enqueue(self, *words: str) -> str:

@@ -28,7 +28,7 @@ def unconfigured() -> Generator[None]:
         root.handlers, root.level = before, level
 
 
-def record(text: str, level: int = logging.INFO, **extra: Any) -> logging.LogRecord:  # noqa: ANN401 - any attribute
+def record(text: str, level: int = logging.INFO, **extra: Any) -> logging.LogRecord:
     made = logging.LogRecord("shop", level, __file__, 1, text, None, None)
     made.__dict__.update(extra)
     made.created = 1_795_341_600.25

@@ -157,9 +157,7 @@ async def test_a_result_crosses_as_far_as_it_can(
 
 async def test_arguments_that_do_not_fit_fail_before_a_child_sees_them(yard: Yard) -> None:
     child(yard, handlers.double)
-    await yard.send(
-        b'{"specversion":"1.0","id":"1","source":"/x","type":"double","data":{"nr":1}}'
-    )
+    await yard.send(b'{"specversion":"1.0","id":"1","source":"/x","type":"double","data":{"nr":1}}')
 
     await yard.drain()
 
@@ -169,9 +167,7 @@ async def test_arguments_that_do_not_fit_fail_before_a_child_sees_them(yard: Yar
 
 async def test_a_child_that_dies_fails_its_own_attempt_only(yard: Yard, tmp_path: Path) -> None:
     retry = Retry(attempts=2, backoff=0)
-    bad = await yard.enqueue(
-        child(yard, handlers.dies, retry=retry), str(tmp_path / "died")
-    )
+    bad = await yard.enqueue(child(yard, handlers.dies, retry=retry), str(tmp_path / "died"))
     good = [await yard.enqueue(child(yard, handlers.double), 1)]
     good += [await yard.enqueue(yard.registry.get("double"), n) for n in range(5)]
 
@@ -240,9 +236,7 @@ async def test_a_function_without_an_importable_name_is_refused_clearly(yard: Ya
     assert "define it at module level" in row.error.message
 
 
-@pytest.mark.parametrize(
-    ("problem", "said"), [("", "success True"), ("no", "failure no")]
-)
+@pytest.mark.parametrize(("problem", "said"), [("", "success True"), ("no", "failure no")])
 async def test_a_class_and_its_hooks_run_in_the_child(
     yard: Yard, tmp_path: Path, problem: str, said: str
 ) -> None:

@@ -16,7 +16,7 @@ from longshore.task import TaskState
 from longshore.worker import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.unit.yard import Yard
 
@@ -270,7 +270,7 @@ async def test_reports_and_lines_above_their_limits_are_cut_and_said(yard: Yard)
 
 async def test_lines_that_cannot_be_made_or_stored_harm_nothing(yard: Yard) -> None:
     async def handler(ctx: Context) -> None:
-        ctx.log.info("%d and %d", 1)
+        ctx.log.info("%d and %d", 1)  # noqa: PLE1206 - wrong on purpose
         ctx.log.info("%s", Broken())
         ctx.log.info("half \ud800 a pair")
         ctx.progress(0.5, "half \ud800 a pair")
@@ -440,7 +440,7 @@ async def test_a_snooze_until_then_is_scheduled_then(yard: Yard) -> None:
     assert (row.state, row.due_at, row.attempts) == (TaskState.SCHEDULED, until, 0)
 
 
-class Hopeless(PermanentError):
+class Hopeless(PermanentError):  # noqa: N818 - a test's own
     """An application's own."""
 
 
@@ -578,9 +578,7 @@ async def test_the_errors_of_other_tasks_calls_are_ordinary_failures(yard: Yard)
     async def unknown() -> None:
         raise UnknownTaskError("another")
 
-    tasks = [
-        await yard.enqueue(yard.task(handler, retry=EXACT)) for handler in (misfit, unknown)
-    ]
+    tasks = [await yard.enqueue(yard.task(handler, retry=EXACT)) for handler in (misfit, unknown)]
     await yard.drain()
 
     assert [await yard.state(task) for task in tasks] == ["retrying", "retrying"]

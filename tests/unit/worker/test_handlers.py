@@ -19,13 +19,12 @@ from longshore.task import TaskState
 from tests.unit.yard import open_yard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from tests.unit.yard import Yard
 
 ONCE = EnqueueOptions(attempts=1)
 user: ContextVar[str] = ContextVar("user", default="nobody")
-
 
 
 # ---------------------------------------------------------------------- what is worse than errors
@@ -215,9 +214,7 @@ async def test_a_timeout_is_an_ordinary_failure_until_the_last_attempt(yard: Yar
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.3])
-async def test_a_timeout_shorter_than_the_watchs_tick_is_kept(
-    yard: Yard, seconds: float
-) -> None:
+async def test_a_timeout_shorter_than_the_watchs_tick_is_kept(yard: Yard, seconds: float) -> None:
     async def handler() -> None:
         await asyncio.Event().wait()
 

@@ -89,9 +89,7 @@ async def test_a_success_is_told_once_with_its_result(
     assert heard.of == [("success 3", "done")]
 
 
-@pytest.mark.parametrize(
-    ("handler", "is_async"), [(never, False), (anever, False), (anever, True)]
-)
+@pytest.mark.parametrize(("handler", "is_async"), [(never, False), (anever, False), (anever, True)])
 async def test_a_failure_is_told_once_after_the_last_attempt(
     yard: Yard,
     heard: Heard,
@@ -137,9 +135,7 @@ async def test_a_failure_for_want_of_time_is_told(yard: Yard, heard: Heard) -> N
     assert heard.of == [("failure 1", "ValueError")]
 
 
-async def test_what_the_jitter_decides_hooks_and_log_decide_alike(
-    yard: Yard, heard: Heard
-) -> None:
+async def test_what_the_jitter_decides_hooks_and_log_decide_alike(yard: Yard, heard: Heard) -> None:
     """Half of these find their next wait beyond the deadline, by luck."""
 
     async def handler() -> None:
@@ -265,9 +261,7 @@ async def test_a_hook_that_fails_is_noted_and_changes_nothing(
         return "done"
 
     hook = araises if is_async else raises
-    task = await yard.enqueue(
-        yard.task(handler, on_success=hook, on_failure=hook), options=ONCE
-    )
+    task = await yard.enqueue(yard.task(handler, on_success=hook, on_failure=hook), options=ONCE)
     await yard.drain()
 
     row = await yard.row(task)

@@ -49,7 +49,7 @@ async def echo(text: str = "") -> str:
     return text
 
 
-async def only_row(yard: Yard) -> Any:  # noqa: ANN401 - a Task, whose every part is looked at
+async def only_row(yard: Yard) -> Any:
     (row,) = await yard.rows()
     return row
 
@@ -305,9 +305,7 @@ async def test_a_task_paused_before_its_row_existed_keeps_its_message(yard: Yard
     definition = yard.task(echo)
     task = yard.ports.ids()
     message = event(id=task, source="urn:longshore", data={"text": "x"})
-    spec = TaskSpec(
-        id=task, name="echo", queue="default", body=b"", created_at=yard.clock.now()
-    )
+    spec = TaskSpec(id=task, name="echo", queue="default", body=b"", created_at=yard.clock.now())
     pause = Change(task_id=task, verb=Verb.PAUSE, spec=spec)
     await yard.ports.task_log.transition([pause])
     await yard.send(message, key=task)
@@ -546,11 +544,11 @@ async def test_a_message_that_came_back_too_often_is_parked(apart: Yard) -> None
     row = await apart.row(task)
     port = apart.ports.queue("default")
     await apart.send(row.spec.body, key=task)
+    delivery = None
     for _ in range(49):
-        (delivery,) = await port.receive(
-            limit=1, wait=timedelta(0), lease=timedelta(seconds=1)
-        )
+        (delivery,) = await port.receive(limit=1, wait=timedelta(0), lease=timedelta(seconds=1))
         await apart.passes(1)
+    assert delivery is not None
     assert delivery.receives == 49
 
     await apart.drain()

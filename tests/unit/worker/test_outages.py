@@ -277,7 +277,7 @@ async def test_an_outage_of_one_queue_is_none_of_the_others(apart: Yard) -> None
     assert await apart.state(task) == "succeeded"
 
 
-# ----------------------------------------------------------------------------- what cannot be waited out
+# ---- what cannot be waited out
 
 
 class Full(FlakyTaskLog):
@@ -326,7 +326,8 @@ async def test_an_end_that_no_store_takes_harms_no_other(apart: Yard) -> None:
     class Picky(FlakyTaskLog):
         async def finish(self, outcomes: Any) -> Any:
             for outcome in outcomes:
-                outcome.lines and outcome.lines[0].text.encode("ascii")
+                if outcome.lines:
+                    outcome.lines[0].text.encode("ascii")
             return await super().finish(outcomes)
 
     async def handler(ctx: Context, line: str) -> None:

@@ -30,7 +30,9 @@ async def echo(text: str = "") -> str:
     return text
 
 
-async def stop(yard: Yard, worker: Worker, running: asyncio.Task[Stopped], *, times: int) -> Stopped:
+async def stop(
+    yard: Yard, worker: Worker, running: asyncio.Task[Stopped], *, times: int
+) -> Stopped:
     for _ in range(times):
         worker.stop()
     stopped: Stopped = await yard.done(running)
@@ -302,9 +304,7 @@ async def test_a_stop_does_not_wait_for_ever_for_a_log_that_hangs(apart: Yard) -
             raise UnavailableError(str(claims))
 
     await apart.enqueue(echo)
-    apart.ports = replace(
-        apart.ports, task_log=Hanging(apart.healthy.task_log, apart.log_plan)
-    )
+    apart.ports = replace(apart.ports, task_log=Hanging(apart.healthy.task_log, apart.log_plan))
     worker = apart.worker(grace=timedelta(seconds=5))
     running = start(worker)
     await apart.passes(1)
