@@ -1,4 +1,4 @@
-"""Workers in this process on SQLite files: the whole way of a task, with time and faults in hand."""
+"""Workers in this process on SQLite files: a task's whole way, with time and faults in hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from longshore.worker import Worker, WorkerOptions
 from tests.unit.yard import open_yard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from tests.unit.yard import Yard
@@ -34,7 +34,7 @@ ONCE = EnqueueOptions(attempts=1)
 
 
 @pytest.fixture(params=["together", "apart"])
-async def yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Yard]:
+async def yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Yard]:
     """One file for messages and rows, or a file for each, on a clock that the test moves."""
     urls = (f"sqlite:///{tmp_path / 'one.db'}", f"sqlite:///{tmp_path / 'two.db'}")
     async with open_yard(together=request.param == "together", urls=urls) as opened:
@@ -179,11 +179,11 @@ async def test_an_outage_of_the_log_loses_nothing_on_disk_either(yard: Yard) -> 
     assert [await yard.outcomes(task) for task in tasks] == [["succeeded"]] * 20
 
 
-# ---------------------------------------------------------------------------------- by the real clock
+# ---- by the real clock
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Ports]:
+async def opened(url: str) -> AsyncGenerator[Ports]:
     """Ports of their own, as the worker's lease thread has them."""
     async with find_adapter(url).open(url, SystemClock()) as backend:
         assert backend.queue is not None
