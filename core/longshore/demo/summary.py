@@ -45,8 +45,9 @@ class Summary:
         found: list[str] = []
         if len(self.results) != files or self.states.get("succeeded", 0) != files:
             found.append(f"{files} files, {len(self.results)} results, states {self.states}")
-        if self.failed.state is not TaskState.FAILED or len(self.tries) != self.failed.attempts:
-            found.append(f"the failing task is {self.failed.state} after {len(self.tries)} tries")
+        ended = sum(one.outcome != "lost" for one in self.tries)
+        if self.failed.state is not TaskState.FAILED or ended != self.failed.attempts:
+            found.append(f"the failing task is {self.failed.state} after {ended} tries")
         if sorted(letter.reason for letter in self.dead_letters) != ["decode", "error"]:
             found.append(f"dead letters: {[letter.reason for letter in self.dead_letters]}")
         return found

@@ -513,9 +513,11 @@ async def test_a_busy_task_is_parked_where_the_broker_cannot_wait(strict: Yard) 
         await strict.reaches(task, "running")
         async with strict.working(name="two"):
             await copy(strict, task)
-            await strict.turn()
-            parked = await strict.row(task)
-            messages = await strict.depth()
+            async with asyncio.timeout(20):
+                while (parked := await strict.row(task)).wake_at is None or (
+                    messages := await strict.depth()
+                ).in_flight != 1:
+                    await strict.turn()
             release.set()
             row = await strict.reaches(task, "succeeded")
 
