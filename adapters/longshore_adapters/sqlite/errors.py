@@ -19,7 +19,7 @@ _STORAGE: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_CORRUPT: "is damaged; stop its workers, and recover it with: "
     "sqlite3 FILE .recover, or restore a backup",
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full, or a size limit is reached; free some "
-    "space, or prune old tasks: longshore prune",
+    "space on the disk, or move the database",
     sqlite3.SQLITE_NOTADB: "is not a SQLite database, or is damaged; give another path",
     sqlite3.SQLITE_PERM: "may not be used by this user; check the rights of file and folder",
     sqlite3.SQLITE_READONLY: "cannot be written; the user needs to write the file and its folder",

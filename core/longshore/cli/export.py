@@ -14,6 +14,7 @@ from longshore.cli.filters import Filter, filtered
 from longshore.cli.formats import FORMATS, Header
 from longshore.cli.listing import pages
 from longshore.cli.records import moment
+from longshore.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -132,6 +133,11 @@ def _opened(invocation: Invocation, target: str) -> Generator[Callable[[str], An
         with file:
             yield file.write
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            message = (
+                f"{target} cannot be written: {error.strerror}; free some space, or name another"
+            )
+            raise StorageError(message) from error
         raise

@@ -32,6 +32,8 @@ LIVED: Final = 10.0
 _BROKEN: Final = 70
 _SIGNALLED: Final = 128
 _BYTE: Final = b"s"
+_REQUESTS: Final = ("stopping", "hurrying")
+_KILLING: Final = "killing"
 
 
 @dataclass(slots=True)
@@ -166,10 +168,16 @@ class Supervisor:
 
     def _ask(self) -> None:
         """Pass a request to stop on to the children; from the third on they are killed."""
+        kill = self._asked >= len(_REQUESTS)
+        _log.info(
+            "%s %d worker processes",
+            _KILLING if kill else _REQUESTS[self._asked],
+            len(self._children),
+        )
         self._asked += 1
         self._due.clear()
         for child in self._children.values():
-            if self._asked > len("ss"):
+            if kill:
                 os.kill(child.pid, signal.SIGKILL)
             else:
                 with suppress(BrokenPipeError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -290,3 +292,24 @@ def test_reading_many_tasks_does_not_hold_them(cli: Cli) -> None:
 
     assert count == 5_000
     assert peak < 250_000
+
+
+def test_an_export_that_does_not_fit_leaves_no_file(cli: Cli) -> None:
+    cli.batch(*[ADD] * 400)
+    script = (
+        "import resource, signal\n"
+        "from longshore.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "main(['export', '--output', 'whole.ndjson'])\n"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, text=True
+    )
+
+    assert (ran.returncode, ran.stderr) == (
+        ExitCode.UNAVAILABLE,
+        "error: whole.ndjson cannot be written: File too large; free some space, or name another\n",
+    )
+    assert list(cli.folder.glob("*whole*")) == []
