@@ -159,8 +159,9 @@ class Queue(Protocol):
 
         Higher priority first, then the older. Each is delivered to nobody else until `lease`
         has passed or it is released. Returns an empty list when nothing came. Cancelling the
-        call loses nothing: what was taken returns after its lease at the latest.
-        `ClosedError` when the queue is closed while waiting.
+        call loses nothing: what it had taken is released at once where the adapter can, and
+        returns after its lease at the latest. `ClosedError` when the queue is closed while
+        waiting.
         """
         ...
 

@@ -268,3 +268,27 @@ async def other(url: str, yard: Yard, policy: Policy) -> None:
         options = WorkerOptions(publish=True, capture=False, max_time=timedelta(seconds=5))
         registry: Any = type(yard.registry)()
         await Worker(ports, registry, policy, options).run()
+
+
+async def test_a_worker_that_stops_while_it_takes_messages_hides_none(tmp_path: Path) -> None:
+    """A poll is cancelled at any moment, also when the file has just handed messages out."""
+    url = f"sqlite:///{tmp_path / 'tasks.db'}"
+    clock = SystemClock()
+    async with open_yard(together=True, clock=clock, urls=(url, "memory://")) as yard:
+        port = yard.healthy.queue("default")
+        hidden: list[int] = []
+        for number in range(60):
+            polling = asyncio.ensure_future(
+                port.receive(limit=1, wait=timedelta(0), lease=timedelta(seconds=60))
+            )
+            await yard.send(b"{}")
+            for _ in range(number % 6):
+                await asyncio.sleep(0)
+            time.sleep(0.001 * (number % 3))  # noqa: ASYNC251 - lets the file's thread get ahead
+            polling.cancel()
+            (taken,) = await asyncio.gather(polling, return_exceptions=True)
+            if not isinstance(taken, BaseException):
+                assert await port.ack(taken) == [None] * len(taken)
+            hidden.append((await port.depth()).in_flight)
+
+        assert set(hidden) == {0}

@@ -213,6 +213,7 @@ class Yard:
             return await self.state(task_id) == state
 
         await self.until(reached, moving=moving)
+        await self.turn()  # a row is running from its claim on, a handler only then begins
         return await self.row(task_id)
 
     async def rows(self) -> list[Task]:

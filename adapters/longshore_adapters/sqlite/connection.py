@@ -29,7 +29,7 @@ WITH_JSON: Final = (3, 38, 0)
 """The first SQLite in which JSON is no option of the build."""
 
 _PRAGMAS: Final = (
-    "PRAGMA cache_size = -8192",
+    "PRAGMA cache_size = -4096",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA secure_delete = OFF",
     "PRAGMA temp_store = MEMORY",
@@ -93,7 +93,7 @@ def connect_reader(options: Options) -> sqlite3.Connection:
     """Open a file that stands, for reading alone."""
     with translate(options.path):
         connection = _connection(options, any_thread=False)
-        connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("PRAGMA cache_size = -4096")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA query_only = ON")
         connection.create_function("error_has", 2, error_has, deterministic=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore.errors import LongshoreError
-from longshore.queue import Depth, QueueCapabilities
+from longshore.queue import Depth, QueueCapabilities, Release
 from longshore_adapters.sqlite import delivering, statements
 from longshore_adapters.sqlite.letters import to_dead_letter, to_delivery
 from longshore_adapters.sqlite.limits import MAX_BATCH, MAX_BODY, oversize_message
 from longshore_adapters.sqlite.scalars import MICROSECOND, micros, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-    from longshore.queue import DeadLetter, Delivery, Outgoing, Rejection, Release
+    from longshore.queue import DeadLetter, Delivery, Outgoing, Rejection
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.delivering import Taken
     from longshore_adapters.sqlite.file import File
@@ -56,13 +57,13 @@ class SqliteQueue:
         clock = self._file.clock
         end = clock.monotonic() + wait.total_seconds()
         take = partial(delivering.take, queue=self._name, limit=limit, lease=lease)
-        taken = await self._file.write(take)
+        taken = await self._taken(take)
         if taken.rows or end <= clock.monotonic():
             return self._deliveries(taken)
         with self._file.waiting.one(self._name) as waiter:
             while True:
                 waiter.event.clear()
-                taken = await self._file.write(take)
+                taken = await self._taken(take)
                 left = end - clock.monotonic()
                 if taken.rows or left <= 0:
                     return self._deliveries(taken)
@@ -151,6 +152,17 @@ class SqliteQueue:
         while removed := await self._file.write(purge):
             total += removed
         return total
+
+    async def _taken(self, take: Callable[[Transaction], Taken]) -> Taken:
+        """Take what there is; a call that is cancelled meanwhile gives it back at once."""
+        taking = asyncio.ensure_future(self._file.write(take))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taken = await taking
+            if taken.rows:
+                await self.release([Release(delivery=one) for one in self._deliveries(taken)])
+            raise
 
     def _deliveries(self, taken: Taken) -> list[Delivery]:
         lease_until = moment(taken.lease_until)

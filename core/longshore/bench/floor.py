@@ -23,7 +23,7 @@ SQLITE_VERSION: Final = sqlite3.sqlite_version
 
 # As the adapter sets them: the cache and the checkpoints decide much of the speed.
 _PRAGMAS: Final = (
-    "PRAGMA cache_size = -8192",
+    "PRAGMA cache_size = -4096",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA wal_autocheckpoint = 2000",
 )

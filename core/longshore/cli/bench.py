@@ -14,6 +14,8 @@ from longshore.cli.command import Command, option
 from longshore.cli.exit import ExitCode, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from longshore.bench.figures import Result, Row
     from longshore.bench.host import Host
     from longshore.cli.invocation import Invocation
@@ -71,8 +73,12 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     counts = {row.name: tasks or (row.quick if quick else row.tasks) for row in wanted}
     with tempfile.TemporaryDirectory(dir=folder, prefix="longshore-bench-") as place:
         host = _described(output, Path(place))
-        results = _measured(output, wanted, 1 if quick else runs, counts, Path(place))
-    return _ended(output, host, results, save)
+        results: list[Result] = []
+        for result in _measured(output, wanted, 1 if quick else runs, counts, Path(place)):
+            results.append(result)
+            if save is not None:
+                _save(save, host, results)
+    return _ended(output, host, results)
 
 
 def _refuse_shared(invocation: Invocation) -> None:
@@ -110,19 +116,17 @@ def _described(output: Output, place: Path) -> Host:
 
 def _measured(
     output: Output, rows: tuple[Row, ...], runs: int, counts: dict[str, int], place: Path
-) -> list[Result]:
+) -> Iterator[Result]:
     from longshore.bench.run import run  # noqa: PLC0415 - loaded when it runs
 
-    results: list[Result] = []
     with output.progress("runs", len(rows) * runs) as advance:
         for row in rows:
             tasks = counts[row.name]
             output.note(f"{row.number}. {row.name}: {runs} x {tasks:,} tasks …")
             result = run(row, runs=runs, tasks=tasks, folder=place, done=lambda: advance(1))
-            results.append(result)
             if not output.json:
                 _print(output, result)
-    return results
+            yield result
 
 
 def _print(output: Output, result: Result) -> None:
@@ -148,15 +152,18 @@ def _print_sum(output: Output, results: list[Result]) -> None:
         output.line("with fewer tasks than the goals are meant for")
 
 
-def _ended(output: Output, host: Host, results: list[Result], save: Path | None) -> int:
+def _save(file: Path, host: Host, results: list[Result]) -> None:
+    """Write after each row, so that what was measured outlives what may go wrong later."""
     from longshore.bench.wording import document  # noqa: PLC0415 - loaded when it runs
 
-    measured = document(host, results)
-    if save is not None:
-        save.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-        output.note(f"written to {save}")
+    file.write_text(json.dumps(document(host, results), indent=2) + "\n", encoding="utf-8")
+
+
+def _ended(output: Output, host: Host, results: list[Result]) -> int:
+    from longshore.bench.wording import document  # noqa: PLC0415 - loaded when it runs
+
     if output.json:
-        output.document(measured)
+        output.document(document(host, results))
     else:
         _print_sum(output, results)
     wrong = [result.row.name for result in results if not result.correct]

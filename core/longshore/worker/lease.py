@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("longshore.worker")
 BATCH: Final = 500
 JITTER: Final = 0.1
+LONGEST_END: Final = 10.0
+"""Seconds that closing the thread's own connections may take."""
 AGAIN: Final = 1.0
 """Seconds after which a renewal that failed is tried again."""
 
@@ -139,11 +141,13 @@ class LeaseThread:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Stop and wait for the thread."""
+        """Stop and wait for the thread, but not for ever for a server that hangs."""
         loop, task = self._loop, self._task
         if loop is not None and task is not None and not loop.is_closed():
             loop.call_soon_threadsafe(task.cancel)
-        self._thread.join()
+        self._thread.join(LONGEST_END)
+        if self._thread.is_alive():
+            _log.error("the lease thread does not end; it is left behind")
 
     def _main(self) -> None:
         asyncio.run(self._run())

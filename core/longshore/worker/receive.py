@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from longshore.context import Context
@@ -16,7 +17,7 @@ from longshore.worker.intake import Intake
 from longshore.worker.options import BROKER_EXTRA, kept_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from longshore.definition import TaskRegistry
     from longshore.policy import Policy
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("longshore.worker")
 _AT_ONCE: Final = timedelta(0)
 _PAUSE: Final = 1.0
+_OURS: Final = frozenset({Answer.WON, Answer.MINE})
 MOST_OUTCOMES: Final = 10
 """Receiving pauses while this many times the slots wait to be written to the log."""
 
@@ -41,8 +43,9 @@ class LeavingError(Exception):
 
 
 class Receiver:
-    """Fills a worker's slots from one queue. `run` ends only by being cancelled.
+    """Fills a worker's slots from one queue. `run` ends only by being cancelled, or by failing.
 
+    While one batch is claimed the next is received, so that neither server waits for the other.
     What was received when it is cancelled is claimed to the end, so that nothing is left half
     taken; the worker gives it back.
     """
@@ -68,36 +71,53 @@ class Receiver:
         self._begin = begin
         self._backlog = backlog
         self._intake = Intake(self._port, ports, registry, policy, options.name)
-        self._leaving = False
-        self.empty = False
+        self._taking: asyncio.Task[None] | None = None
+        self._away = self._leaving = False
+        self._empty_at: int | None = None
 
     @property
     def name(self) -> str:
         """The queue's name."""
         return self._port.name
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came since a task last ended here: what it enqueued has been seen."""
+        return self._empty_at == self._slots.ended
+
     async def run(self, found_empty: Callable[[], None]) -> None:
         """Receive and claim; `found_empty` hears of each wait that brought nothing."""
-        while True:
-            limit = min(self._room(), self._port.capabilities.max_batch)
-            if limit <= 0 or (self.empty and self._options.burst and self._slots.held):
-                self._slots.changed.clear()
-                await self._slots.changed.wait()
-                self.empty = False
-                continue
-            try:
-                self.empty = not await self._receive(limit)
-            except UnavailableError as error:
-                _log.warning("queue %r does not answer, trying again: %s", self.name, error)
-                await self._ports.clock.sleep(_PAUSE)
-                continue
-            if self.empty:
-                found_empty()
-                # A queue that answers without waiting must not keep the loop from a stop.
-                await self._ports.clock.sleep(0)
+        try:
+            while True:
+                await self._fill(found_empty)
+        finally:
+            self._leaving = True
+            if self._taking is not None:
+                await self._taking
+
+    async def _fill(self, found_empty: Callable[[], None]) -> None:
+        """Receive once, when there is room."""
+        limit = min(self._room(), self._port.capabilities.max_batch)
+        if limit <= 0 or (self._options.burst and self.is_empty):
+            self._slots.changed.clear()
+            await self._slots.changed.wait()
+            self._empty_at = None
+            return
+        looked_at = self._slots.ended
+        try:
+            came = await self._receive(limit)
+        except UnavailableError as error:
+            _log.warning("queue %r does not answer, trying again: %s", self.name, error)
+            await self._ports.clock.sleep(_PAUSE)
+            return
+        self._empty_at = None if came else looked_at
+        if not came:
+            found_empty()
+            # A queue that answers without waiting must not keep the loop from a stop.
+            await self._ports.clock.sleep(0)
 
     def _room(self) -> int:
-        if self._backlog() > MOST_OUTCOMES * self._options.concurrency:
+        if self._away or self._backlog() > MOST_OUTCOMES * self._options.concurrency:
             return 0
         return self._slots.free(self.name)
 
@@ -105,47 +125,66 @@ class Receiver:
         lease = self._policy.lease + BROKER_EXTRA
         deliveries = await self._port.receive(limit=limit, wait=self._wait(), lease=lease)
         if deliveries:
-            await self._in_full(self._take(deliveries))
+            self._slots.expect(self.name, len(deliveries))
+            earlier = self._taking
+            self._taking = asyncio.ensure_future(self._take(deliveries, earlier))
+            self._taking.add_done_callback(partial(self._took, asyncio.current_task()))
+            # Only what is fetched ahead is fetched meanwhile: slots are shared among the queues.
+            pending = earlier if self._slots.ahead else self._taking
+            if pending is not None:
+                await asyncio.shield(pending)
         return bool(deliveries)
+
+    def _took(self, receiving: asyncio.Task[None] | None, taking: asyncio.Task[None]) -> None:
+        """End a wait for messages that nobody could claim."""
+        if receiving is not None and not taking.cancelled() and taking.exception() is not None:
+            receiving.cancel()
 
     def _wait(self) -> timedelta:
         if self._options.burst:
             return _AT_ONCE
         return self._options.poll if self._options.idle is None else self._options.idle
 
-    async def _in_full(self, work: Coroutine[object, object, None]) -> None:
-        """Carry work through although we are cancelled in the middle of it."""
-        working = asyncio.ensure_future(work)
-        try:
-            await asyncio.shield(working)
-        except asyncio.CancelledError:
-            self._leaving = True
-            await working
-            raise
-
-    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+    async def _take(
+        self, deliveries: Sequence[Delivery], earlier: asyncio.Task[None] | None
+    ) -> None:
         """Claim what there is room for; the rest, as another queue was faster, goes back."""
-        room = max(self._slots.room(self.name), 0)
-        taken, back = deliveries[:room], deliveries[room:]
-        self._slots.coming += len(taken)
+        back: Sequence[Delivery] = ()
+        claimed: list[tuple[Bid, Claimed, float]] = []
         try:
-            await self._claim(taken)
+            if earlier is not None:
+                await earlier
+            room = max(self._slots.room(self.name) + len(deliveries), 0)
+            back = deliveries[room:]
+            claimed = await self._claim(deliveries[:room])
         except LeavingError:
-            _log.warning("%d messages of queue %r are left to their leases", len(taken), self.name)
+            left = len(deliveries) - len(back)
+            _log.warning("%d messages of queue %r are left to their leases", left, self.name)
         finally:
-            self._slots.coming -= len(taken)
+            # What was counted until here is held from here on: nothing is awaited in between.
+            self._slots.expect(self.name, -len(deliveries))
+            lost = self._hold(claimed)
             self._slots.changed.set()
             self._begin()
+        if lost:
+            await self._intake.settle(lost)
         if back:
-            await self._port.release([Release(delivery=one) for one in back])
+            await self._give_back(back)
 
-    async def _claim(self, deliveries: Sequence[Delivery]) -> None:
+    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        try:
+            await self._port.release([Release(delivery=one) for one in deliveries])
+        except UnavailableError as error:
+            _log.warning("%d messages are left to their leases: %s", len(deliveries), error)
+
+    async def _claim(self, deliveries: Sequence[Delivery]) -> list[tuple[Bid, Claimed, float]]:
+        """Bid for deliveries; answer each bid with its answer and when its lease began."""
         bids, unreadable = self._intake.read(deliveries)
         if unreadable:
             bids += await self._intake.known(unreadable, self._asked)
         fresh = [bid for bid in bids if not self._keep_copy(bid)]
         if not fresh:
-            return
+            return []
         # The lease counts from before the claim was sent (protocol.md §6.1).
         first = asked = self._ports.clock.monotonic()
 
@@ -154,25 +193,34 @@ class Receiver:
             asked = self._ports.clock.monotonic()
             return await self._ports.task_log.claim([bid.claim for bid in fresh])
 
+        answers = await self._asked(claim)
+        # What is ours already was won by an earlier try, whose answer was lost.
+        return [
+            (bid, answer, first if answer.answer is Answer.MINE else asked)
+            for bid, answer in zip(fresh, answers, strict=True)
+        ]
+
+    def _hold(self, claimed: Sequence[tuple[Bid, Claimed, float]]) -> list[tuple[Bid, Claimed]]:
+        """Hold what was won, or is another copy of what is held; answer the rest."""
         lost: list[tuple[Bid, Claimed]] = []
-        for bid, answer in zip(fresh, await self._asked(claim), strict=True):
-            if answer.answer is Answer.WON:
-                self._slots.add(self._holding(bid, answer, asked))
-            elif answer.answer is Answer.MINE:  # won by an earlier try, whose answer was lost
-                self._slots.add(self._holding(bid, answer, first))
+        for bid, answer, since in claimed:
+            if answer.answer in _OURS:
+                self._slots.add(self._holding(bid, answer, since))
             elif answer.answer is not Answer.BUSY or not self._keep_copy(bid):
                 lost.append((bid, answer))
-        self._begin()
-        if lost:
-            await self._intake.settle(lost)
+        return lost
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the log until it answers, the same thing each time; receive nothing meanwhile."""
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except UnavailableError as error:
                 _log.warning("the log does not answer, receiving nothing more: %s", error)
+            else:
+                self._away = False
+                return answer
+            self._away = True
             if self._leaving:
                 raise LeavingError
             await self._ports.clock.sleep(_PAUSE)

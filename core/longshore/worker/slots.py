@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from longshore.worker.options import WorkerOptions
 
 _SHORT_TASK: Final = 0.5
+_STALE: Final = 1.0
+"""Seconds that a claimed task may wait here for a slot, where others might run it at once."""
 _SMOOTHING: Final = 16
 
 
 class Slots:
     """Holdings by task, those that are ready, and the free room. Lives on one loop.
 
-    `coming` counts deliveries that are being claimed. A last try waits in `solo` until nothing
+    `coming` counts deliveries that are to be claimed. A last try waits in `solo` until nothing
     else is held, and while it is held nothing else is taken.
     """
 
@@ -37,7 +39,13 @@ class Slots:
         self.coming = 0
         self.running = 0
         self.started = 0
+        self.ended = 0
         self.changed = asyncio.Event()
+
+    def expect(self, queue: str, count: int) -> None:
+        """Count deliveries that are to be claimed; less again when they have been."""
+        self.coming += count
+        self._by_queue[queue] += count
 
     def add(self, held: Holding) -> None:
         """Hold a task; a last try waits apart until it is alone."""
@@ -50,6 +58,7 @@ class Slots:
         """Hold it no more."""
         if self.held.pop(held.spec.id, None) is not None:
             self._by_queue[held.spec.queue] -= 1
+            self.ended += 1
         if held is self._alone:
             self._alone = None
         self.changed.set()
@@ -76,24 +85,44 @@ class Slots:
         self.solo.clear()
         return waiting
 
+    def take_stale(self, now: float) -> list[Holding]:
+        """Take what was fetched ahead of tasks that turned out long; fetch no more for now."""
+        if self._options.prefetch is not None:
+            return []
+        stale = [held for held in self.ready if now - held.claimed_at > _STALE]
+        if stale:
+            self._mean = None
+            self.ready = deque(held for held in self.ready if now - held.claimed_at <= _STALE)
+        return stale
+
     def room(self, queue: str) -> int:
         """How many more of a queue may be held, now that they are here."""
         if self.solo or self._alone is not None:
             return 0
         taken = self.running + len(self.ready) + self.coming
-        room = self._options.concurrency + self._ahead() - taken
+        room = self._options.concurrency + self.ahead - taken
         if self._options.max_tasks is not None:
             room = min(room, self._options.max_tasks - self.started - self.coming)
         own = self._policy.of(queue).concurrency
         return room if own is None else min(room, own - self._by_queue[queue])
 
     def free(self, queue: str) -> int:
-        """How many more of a queue may be asked for: its share of the room, at least one of it."""
-        room = self.room(queue)
-        share = room * self._weights[queue] // sum(self._weights.values())
-        return max(min(share, room), min(room, 1))
+        """How many more of a queue may be asked for: its share of the room, at least one of it.
 
-    def _ahead(self) -> int:
+        None while half of what may wait here does so: few large batches cost less than many small
+        ones. Nor more than run at once: while one batch begins, the next is fetched.
+        """
+        if len(self.ready) > self.ahead // 2:
+            return 0
+        room = self.room(queue)
+        if self._options.prefetch is None:
+            room = min(room, self._options.concurrency)
+        weight = self._weights[queue] / sum(self._weights.values())
+        due = int(self._options.concurrency * weight) - self._by_queue[queue]
+        return min(room, max(due, int(room * weight), 1))
+
+    @property
+    def ahead(self) -> int:
         """Claimed tasks that may wait here: as many again while tasks are short, else none."""
         if self._options.prefetch is not None:
             return self._options.prefetch

@@ -180,11 +180,12 @@ class Worker:
             self.stop("failed")
 
     async def _limit(self) -> None:
-        """Stop when the process has lived or grown enough."""
+        """Stop when the process has lived or grown enough; give back what waits too long."""
         clock = self._ports.clock
         began = clock.monotonic()
         while self._reason is None:
             await clock.sleep(1.0)
+            self._give_back(self._slots.take_stale(clock.monotonic()), None)
             over = exceeded(self._options, clock.monotonic() - began)
             if over is not None and self._reason is None:
                 self.stop(over)
@@ -192,8 +193,9 @@ class Worker:
     def _found_empty(self) -> None:
         """Stop a burst, or an idle worker, once no queue has anything and nothing is held."""
         ends = self._options.burst or self._options.idle is not None
-        all_empty = all(receiver.empty for receiver in self._receivers)
-        if ends and all_empty and not self._slots.held and self._reason is None:
+        quiet = not self._slots.held and not self._slots.coming
+        empty = all(receiver.is_empty for receiver in self._receivers)
+        if ends and quiet and empty and self._reason is None:
             self.stop("idle")
 
     # ------------------------------------------------------------------ running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -623,3 +623,46 @@ async def test_a_stripped_task_keeps_its_key_and_state_alone(yard: Yard) -> None
     row = await yard.row(task)
     assert (row.state, row.result, row.body) == (TaskState.SUCCEEDED, None, None)
     assert row.deleted_at is not None
+
+
+class BrokenSnooze(Snooze):
+    """An outcome whose own code fails."""
+
+    def due(self, now: datetime) -> datetime:
+        raise ZeroDivisionError(now)
+
+
+async def test_an_end_that_cannot_be_described_is_still_an_end(yard: Yard) -> None:
+    async def handler() -> None:
+        raise BrokenSnooze("1 hour")
+
+    bad = await yard.enqueue(yard.task(handler), options=ONCE)
+    good = await yard.enqueue(works)
+    await yard.drain(concurrency=1)
+
+    row = await yard.row(bad)
+    assert (row.state, row.reason) == (TaskState.FAILED, "error")
+    assert row.error is not None
+    assert row.error.type == "ZeroDivisionError"
+    assert await yard.state(good) == "succeeded"
+
+
+async def test_reports_too_large_together_leave_the_worse(yard: Yard) -> None:
+    def deep(kind: str) -> Report:
+        report = Report.error("deep") if kind == "error" else Report.info("deep")
+        for _ in range(31):
+            report = Report.info("above").add(report)
+        return report
+
+    async def handler(ctx: Context, noted: str, returned: str) -> Report:
+        ctx.report.take(deep(noted))
+        return deep(returned)
+
+    definition = yard.task(handler)
+    tasks = [
+        await yard.enqueue(definition, noted, returned, options=ONCE)
+        for noted, returned in [("info", "info"), ("error", "info"), ("info", "error")]
+    ]
+    await yard.drain()
+
+    assert [await yard.state(task) for task in tasks] == ["succeeded", "failed", "failed"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from longshore.conformance import FlakyQueue, FlakyTaskLog
 from longshore.draft import EnqueueOptions
 from longshore.policy import Policy, QueuePolicy
 from longshore.task import TaskState
@@ -216,3 +218,94 @@ async def test_nothing_is_remembered_of_tasks_that_have_ended(yard: Yard) -> Non
     assert not worker._slots.ready  # noqa: SLF001 - as above
     assert worker._slots.running == 0  # noqa: SLF001 - as above
     assert worker._settler.unwritten == 0  # noqa: SLF001 - as above
+
+
+async def test_tasks_for_later_cost_a_worker_nothing(yard: Yard) -> None:
+    """They wait in the queue or the log, never in a worker's hands."""
+
+    async def handler() -> None: ...
+
+    definition = yard.task(handler)
+    for _ in range(500):
+        await yard.enqueue(definition, options=EnqueueOptions(delay="1 hour"))
+    worker: Any = yard.worker(concurrency=50)
+
+    async with yard.working(worker):
+        await yard.passes(60, step=5)
+        holds, depth = len(worker._slots.held), await yard.depth()  # noqa: SLF001 - what is held is what may leak
+
+    assert holds == 0
+    assert (depth.in_flight, depth.delayed) == (0, 500)
+
+
+async def test_what_was_fetched_ahead_of_long_tasks_goes_back_for_others(yard: Yard) -> None:
+    """Short tasks taught the worker to fetch ahead; then come tasks that take all day."""
+    release = asyncio.Event()
+
+    async def handler(number: int) -> None:
+        if number >= 8:
+            await release.wait()
+
+    definition = yard.task(handler)
+    for number in range(8):
+        await yard.enqueue(definition, number)
+
+    async with yard.working(concurrency=4):
+        await yard.until(lambda: is_done(yard, 8))
+        tasks = [await yard.enqueue(definition, number) for number in range(8, 30)]
+        await yard.turn()
+        at_first = (await held(yard))["default"]
+        await yard.passes(3)
+        later, rows = (await held(yard))["default"], [await yard.row(task) for task in tasks]
+        release.set()
+
+    assert (at_first, later) == (8, 4)
+    assert [row.attempts for row in rows] == [1] * 4 + [0] * 18
+
+
+async def test_what_a_given_prefetch_holds_is_kept(yard: Yard, crowd: Crowd) -> None:
+    await fill(yard, crowd, default=20)
+
+    async with yard.working(concurrency=4, prefetch=3):
+        await yard.passes(5)
+        holds = (await held(yard))["default"]
+        crowd.release.set()
+
+    assert holds == 7
+
+
+async def test_the_next_batch_is_received_while_one_is_claimed(apart: Yard) -> None:
+    """Neither server waits for the other, once tasks are known to be short."""
+    inner, claiming, during = apart.ports.queue, False, 0
+
+    class Seen(FlakyQueue):
+        async def receive(self, **options: Any) -> Any:
+            nonlocal during
+            during += claiming
+            return await super().receive(**options)
+
+    class Claims(FlakyTaskLog):
+        async def claim(self, claims: Any) -> Any:
+            nonlocal claiming
+            claiming = True
+            await apart.clock.sleep(0.01)
+            answers = await super().claim(claims)
+            claiming = False
+            return answers
+
+    log = Claims(apart.healthy.task_log, apart.log_plan)
+    apart.ports = replace(
+        apart.ports,
+        task_log=log,
+        queue=lambda name: Seen(inner(name), apart.queue_plan),
+    )
+
+    async def handler() -> None: ...
+
+    definition = apart.task(handler)
+    for _ in range(60):
+        await apart.enqueue(definition)
+    stopped = await apart.done(apart.worker(burst=True).run())
+
+    assert stopped.done == 60
+    assert during > 0

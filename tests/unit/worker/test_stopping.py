@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from longshore import Context
-from longshore.conformance import FlakyTaskLog, SlowQueue, SlowTaskLog
-from longshore.draft import EnqueueOptions
+from longshore.conformance import FlakyQueue, FlakyTaskLog, SlowQueue, SlowTaskLog
+from longshore.draft import Draft, EnqueueOptions
 from longshore.errors import UnavailableError
 from longshore.protocol import Verb
 from longshore.task import TaskState
@@ -447,3 +447,80 @@ async def test_a_burst_leaves_what_is_not_due(yard: Yard) -> None:
 
     assert stopped.done == 0
     assert await yard.state(task) == "scheduled"
+
+
+@pytest.mark.parametrize("slow", ["queue", "log", "answer"])
+async def test_a_burst_sees_what_its_own_tasks_enqueued_on_slow_servers(
+    apart: Yard, slow: str
+) -> None:
+    """A queue found empty before a task enqueued to it is not an empty queue."""
+    client, inner = apart.client, apart.ports.queue
+    span = timedelta(milliseconds=70)
+
+    class Late(FlakyQueue):
+        async def receive(self, **options: Any) -> Any:
+            taken = await super().receive(**options)
+            await apart.clock.sleep(0.07)
+            return taken
+
+    if slow == "log":
+        log = SlowTaskLog(apart.healthy.task_log, span, apart.clock)
+        apart.ports = replace(apart.ports, task_log=log)
+    elif slow == "queue":
+        apart.ports = replace(
+            apart.ports, queue=lambda name: SlowQueue(inner(name), span, apart.clock)
+        )
+    else:
+        apart.ports = replace(apart.ports, queue=lambda name: Late(inner(name), apart.queue_plan))
+
+    async def spawns(ctx: Context, depth: int) -> None:
+        if depth:
+            await ctx.clock.sleep(0.02 * (depth % 5))
+            options = EnqueueOptions(queue="abc"[depth % 3])
+            await client.enqueue([Draft(definition, {"depth": depth - 1}, options)])
+
+    definition = apart.task(spawns)
+    await client.enqueue([Draft(definition, {"depth": 30}, EnqueueOptions(queue="a"))])
+    stopped = await apart.done(apart.worker(burst=True, queues=("a", "b", "c")).run())
+
+    assert (stopped.reason, stopped.done) == ("idle", 31)
+
+
+async def test_a_burst_does_not_hammer_a_queue_while_another_is_away(apart: Yard) -> None:
+    polls: list[str] = []
+    inner = apart.ports.queue
+
+    class Counted(FlakyQueue):
+        async def receive(self, **options: Any) -> Any:
+            polls.append(self.name)
+            if self.name == "down" and polls.count("down") < 5:
+                raise UnavailableError(str(options))
+            return await super().receive(**options)
+
+    apart.ports = replace(apart.ports, queue=lambda name: Counted(inner(name), apart.queue_plan))
+    stopped = await apart.done(apart.worker(burst=True, queues=("up", "down")).run())
+
+    assert stopped.reason == "idle"
+    assert polls.count("up") < 10
+
+
+async def test_a_message_that_cannot_be_given_back_does_not_spoil_a_stop(apart: Yard) -> None:
+    """One slot and two queues: what comes from the second goes back, but its broker is away."""
+    release = asyncio.Event()
+
+    async def handler() -> None:
+        await release.wait()
+
+    definition = apart.task(handler)
+    worker = apart.worker(concurrency=1, queues=("default", "other"))
+    running = start(worker)
+    await apart.turn()
+    apart.queue_plan.fail_next("release", 100)
+    for queue in ("default", "other"):
+        await apart.enqueue(definition, options=EnqueueOptions(queue=queue))
+    worker.stop()
+    release.set()
+    stopped = await apart.done(running)
+
+    assert stopped.reason == "drained"
+    apart.left_in_flight = (await apart.depth()).in_flight
