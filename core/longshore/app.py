@@ -84,6 +84,7 @@ class Longshore:
     def __init__(self, *, clock: Clock | None = None, **given: object) -> None:
         """Keep what was given; settings are read at first use."""
         self.registry = TaskRegistry()
+        self.staged: list[Draft] = []
         self._given = given
         self._clock = clock or SystemClock()
         self._ids = TaskIds()
@@ -163,6 +164,13 @@ class Longshore:
             options=options_of(**options),
         )
         return declaration.declare if function is None else declaration.declare(function)
+
+    def stage(self, *messages: Draft) -> None:
+        """Keep tasks that `longshore enqueue` sends when it is given no name.
+
+        They are sent together, up to 1,000, each time anew; a delay counts from the sending.
+        """
+        self.staged.extend(messages)
 
     def enqueue_many(self, messages: Iterable[Draft]) -> list[Handle[Any]]:
         """Enqueue drafts (`task.message(…)`), one round trip per 1,000, and answer handles.

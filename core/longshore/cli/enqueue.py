@@ -15,6 +15,7 @@ from longshore.draft import EnqueueOptions
 
 if TYPE_CHECKING:
     from longshore.cli.invocation import Invocation
+    from longshore.cli.loading import Loaded
     from longshore.client import Enqueued
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         """enqueue resize --arg path=in.png --arg width=640 --key in.png""",
         """enqueue other.task --args '{"n": 1}' --queue theirs --unchecked""",
         """enqueue --batch tasks.ndjson""",
+        """enqueue --app shop:app""",
         """task:queue -t=send_email -a='["a@b.c"]' -s='+10 minutes' -p=1""",
     ),
 )
@@ -72,6 +74,7 @@ def enqueue(  # noqa: PLR0913 - one parameter for each option
 ) -> ExitCode:
     """Add a task to its queue, or a batch of tasks, and print the ids.
 
+    Without a name or a batch, what the application staged (app.stage) is sent, all or none.
     Arguments are checked by the task's signature before anything is sent. A name that the
     application does not have is refused, unless --unchecked sends it to another service.
 
@@ -86,6 +89,8 @@ def enqueue(  # noqa: PLR0913 - one parameter for each option
     drafting = Drafting(registry=loaded.registry, unchecked=unchecked)
     if batch is not None:
         return send_batch(invocation, loaded, drafting, batch, skip_bad=skip_bad)
+    if name is None and named is None and loaded.staged:
+        return _send_staged(invocation, loaded)
     wanted = _one_name(name, named)
     args, kwargs = arguments_of(given.pop("args"), given.pop("kwargs"), given.pop("pairs"))
     tags = tuple(tag for group in given.pop("tags") for tag in group)
@@ -97,13 +102,25 @@ def enqueue(  # noqa: PLR0913 - one parameter for each option
     return ExitCode.OK
 
 
+def _send_staged(invocation: Invocation, loaded: Loaded) -> ExitCode:
+    """Send what the application keeps for this, in one round trip."""
+    with invocation.session(loaded) as session:
+        sent = session.enqueue(loaded.staged)
+    if invocation.output.json:
+        invocation.output.document({"sent": [described(one) for one in sent]})
+        return ExitCode.OK
+    for one in sent:
+        _say(invocation, one)
+    return ExitCode.OK
+
+
 def _one_name(name: str | None, named: str | None) -> str:
     if name is not None and named is not None and name != named:
         message = f"two tasks were named, {name} and {named}; enqueue one, or give a --batch"
         raise click.UsageError(message)
     wanted = name or named
     if not wanted:
-        message = "no task was named; give its name, or --batch FILE"
+        message = "no task was named, and the application stages none; give a name, or --batch FILE"
         raise click.UsageError(message)
     return wanted
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from longshore.cli.exit import AppError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from longshore.app import Longshore
     from longshore.definition import TaskRegistry
+    from longshore.draft import Draft
     from longshore.settings import Settings
 
 
@@ -26,6 +28,7 @@ class Loaded:
     name: str | None
     settings: Settings
     registry: TaskRegistry
+    staged: Sequence[Draft] = ()
 
 
 def load(name: str | None) -> Loaded:
@@ -43,7 +46,7 @@ def load(name: str | None) -> Loaded:
             return Loaded(name=None, settings=settings, registry=registry)
         name = settings.app
     app = load_app(name)
-    return Loaded(name=name, settings=app.settings, registry=app.registry)
+    return Loaded(name=name, settings=app.settings, registry=app.registry, staged=app.staged)
 
 
 def load_app(name: str) -> Longshore:

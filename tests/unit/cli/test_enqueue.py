@@ -167,3 +167,39 @@ def test_a_folder_that_is_not_there_is_a_backend_error(cli: Cli) -> None:
     words = ("enqueue", "x", "--unchecked", "--url", "sqlite:///nowhere/tasks.db")
 
     assert "there is no folder" in cli.err(*words, code=ExitCode.UNAVAILABLE)
+
+
+STAGED = """
+from longshore import Longshore
+
+app = Longshore()
+
+
+@app.task
+def add(a: int, b: int = 2) -> int:
+    return a + b
+
+
+app.stage(add.message(1), add.using(delay="1h", priority={priority}).message(2, b=3))
+"""
+
+
+def test_without_a_name_what_the_application_staged_is_sent(cli: Cli) -> None:
+    """As `task:queue` without `--task` does (L03); each time anew."""
+    module = cli.module_of(STAGED.format(priority=80))
+
+    sent = [cli.out(word, "--app", f"{module}:app").split() for word in ("enqueue", "task:queue")]
+
+    tasks = [shown(cli, task_id) for ids in sent for task_id in ids]
+    assert [task["arguments"] for task in tasks] == [{"a": 1}, {"a": 2, "b": 3}] * 2
+    assert [task["state"] for task in tasks] == ["queued", "scheduled"] * 2
+    assert tasks[1]["priority"] == 80
+
+
+def test_of_what_is_staged_nothing_is_sent_where_one_is_bad(cli: Cli) -> None:
+    module = cli.module_of(STAGED.format(priority=8000))
+
+    error = cli.err("enqueue", "--app", f"{module}:app", code=ExitCode.CONFIGURATION)
+
+    assert "8000 is not a priority" in error
+    assert cli.states() == {}
