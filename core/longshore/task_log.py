@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskLogCapabilities:
-    """What a log keeps and how long it survives. `clock` is `host` or `server`."""
+    """What a log keeps and how long it survives. `clock` is `host` or `server`.
+
+    `survives` says in words what an answered write outlives, as this log is set up.
+    """
 
     adapter: str
     durable: bool = True
@@ -46,6 +49,7 @@ class TaskLogCapabilities:
     clock: str = "server"
     max_row: int = 16_777_216
     exact_counts: bool = True
+    survives: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

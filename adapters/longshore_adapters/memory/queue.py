@@ -223,7 +223,7 @@ class MemoryQueue:
     def _revive(self, server: MemoryServer, letter_id: str) -> LongshoreError | None:
         letter, message = self._dead(server).pop(int(letter_id), (None, None))
         if letter is None or message is None:
-            return LongshoreError(f"no dead letter {letter_id}; see: longshore dlq list")
+            return LongshoreError(f"no dead letter {letter_id} in queue {self._name!r}")
         attributes = dict(message.attributes)
         if letter.stamp is not None:
             attributes["stamp"] = str(letter.stamp)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from longshore.task_log import TaskQuery
     from longshore_adapters.memory.server import Connection, MemoryServer
 
-CAPABILITIES = TaskLogCapabilities(adapter="memory", durable=False, shared=False, clock="host")
+CAPABILITIES = TaskLogCapabilities(
+    adapter="memory", durable=False, shared=False, clock="host", survives="nothing but its process"
+)
 
 
 class MemoryTaskLog:

@@ -26,7 +26,7 @@ class File:
     def __init__(self, options: Options, clock: Clock) -> None:
         """Prepare; nothing is touched yet."""
         what = f"the SQLite database {options.path}"
-        self._options = options
+        self.options = options
         self.clock = clock
         self.waiting = Waiting()
         self._watch = Watch(f"{options.path}-wal", options.poll / 1000)
@@ -40,7 +40,7 @@ class File:
             stack.push_async_callback(self.writer.close)
             await self.writer.open()
             stack.callback(self._watch.close)
-            if self._options.watch:
+            if self.options.watch:
                 self._watch.begin(self.writer.nudge)
             stack.push_async_callback(self.reader.close)
             await self.reader.open()

@@ -137,7 +137,7 @@ class SqliteQueue:
 
         revived = await self._file.write(revive)
         return [
-            None if done else LongshoreError(f"no dead letter {id_}; see: longshore dlq list")
+            None if done else LongshoreError(f"no dead letter {id_} in queue {self._name!r}")
             for id_, done in zip(ids, revived, strict=True)
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore.errors import ConfigurationError
 from longshore.protocol import Finished, Recorded, Settle
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.file import File
 
-CAPABILITIES = TaskLogCapabilities(adapter="sqlite", clock="host", max_row=MAX_ROW)
+_SURVIVES: Final = {
+    "off": "the death of a process, not that of the system",
+    "normal": "the death of a process; a power cut may undo the last seconds",
+    "full": "the death of a process, and a power cut",
+    "extra": "the death of a process, and a power cut",
+}
 
 
 class SqliteTaskLog:
@@ -49,7 +54,11 @@ class SqliteTaskLog:
     @property
     def capabilities(self) -> TaskLogCapabilities:
         """Durable and shared by the processes of one host, whose clock it goes by."""
-        return CAPABILITIES
+        synchronous = self._file.options.synchronous
+        survives = f"{_SURVIVES[synchronous]} (WAL, synchronous={synchronous.upper()})"
+        return TaskLogCapabilities(
+            adapter="sqlite", clock="host", max_row=MAX_ROW, survives=survives
+        )
 
     async def record(self, records: Sequence[Record]) -> list[Recorded]:
         """Insert rows that are absent."""

@@ -127,7 +127,8 @@ async def check_ports(
     """Whether log, store and queues answer, and whether tasks are left lying."""
     log = ports.task_log.capabilities
     if log.durable and log.shared:
-        yield ok("log", f"{log.adapter} answers; durable, shared by processes, clock: {log.clock}")
+        yield ok("log", f"{log.adapter} answers; shared by processes, clock: {log.clock}")
+        yield ok("durability", f"what is written survives {log.survives or 'what its server does'}")
     else:
         step = "for more than a test set LONGSHORE_URL, e.g. sqlite:///longshore.db"
         yield warn("log", f"{log.adapter}: what it holds ends with its process", step)

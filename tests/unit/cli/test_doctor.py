@@ -184,3 +184,20 @@ def test_a_file_is_told_from_a_server_by_its_url(url: str, path: str | None) -> 
     found = local_path(url)
 
     assert (found and found.as_posix()) == path
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("", "a power cut may undo the last seconds (WAL, synchronous=NORMAL)"),
+        ("?synchronous=full", "and a power cut (WAL, synchronous=FULL)"),
+        ("?synchronous=off", "not that of the system (WAL, synchronous=OFF)"),
+    ],
+)
+def test_what_written_tasks_survive_is_said(cli: Cli, query: str, said: str) -> None:
+    cli("init")
+
+    check = verdicts(cli, "--url", f"{cli.url}{query}")["durability"]
+
+    assert check["verdict"] == "ok"
+    assert check["text"].endswith(said)
