@@ -70,6 +70,10 @@ class Running:
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal; nothing happens where it has ended."""
+        self._process.send_signal(number)
+
     def ended(self, seconds: float) -> bool:
         """Wait for its end; False where it does not come in time."""
         try:

@@ -33,7 +33,7 @@ def on_the_loop(site: Site) -> Measured:
     with site.filled("longshore", "noop", site.tasks) as database:
         bare = Database(path=site.folder / "floor.db")
         copy(database, bare)
-    [served], after = _drained(database)
+    [served], after = drained(database)
     rate, floor = site.tasks / (after.ended - served.began), site.tasks / drain(bare)
     beside = _neighbours(site)
     figures = {
@@ -44,7 +44,7 @@ def on_the_loop(site: Site) -> Measured:
         **beside,
     }
     missing = () if beside else (neighbour.MISSING,)
-    return Measured(figures=figures, counts=_counts(site, [served], after), missing=missing)
+    return Measured(figures=figures, counts=counts_of(site, [served], after), missing=missing)
 
 
 def on_threads(site: Site) -> Measured:
@@ -52,10 +52,10 @@ def on_threads(site: Site) -> Measured:
     with site.filled("longshore", "thread", site.tasks) as database:
         bare = Database(path=site.folder / "floor.db")
         copy(database, bare)
-    [served], after = _drained(database)
+    [served], after = drained(database)
     rate, floor = site.tasks / (after.ended - served.began), site.tasks / drain(bare)
     figures = {"floor_share": rate / floor, "rate": rate, "floor": floor}
-    return Measured(figures=figures, counts=_counts(site, [served], after))
+    return Measured(figures=figures, counts=counts_of(site, [served], after))
 
 
 def two_processes(site: Site) -> Measured:
@@ -63,14 +63,14 @@ def two_processes(site: Site) -> Measured:
     with site.filled("one", "noop", site.tasks) as one:
         two = Database(path=site.folder / "two.db")
         copy(one, two)
-    alone, alone_after = _drained(one)
-    pair, pair_after = _drained(two, processes=2)
+    alone, alone_after = drained(one)
+    pair, pair_after = drained(two, processes=2)
     rates = [
         site.tasks / (after.ended - min(one.began for one in served))
         for served, after in ((alone, alone_after), (pair, pair_after))
     ]
-    counts = _counts(site, alone, alone_after)
-    counts = {name: n + counts[name] for name, n in _counts(site, pair, pair_after).items()}
+    counts = counts_of(site, alone, alone_after)
+    counts = {name: n + counts[name] for name, n in counts_of(site, pair, pair_after).items()}
     less_busy = min(one.calls for one in pair) / site.tasks
     figures = {
         "gain": rates[1] / rates[0],
@@ -84,7 +84,7 @@ def two_processes(site: Site) -> Measured:
 def sleeping(site: Site) -> Measured:
     """Drain tasks that sleep, beside as many sleeps on a bare event loop."""
     with site.filled("longshore", "sleep", site.tasks) as database:
-        [served], after = _drained(database)
+        [served], after = drained(database)
     took = after.ended - after.began
     ideal = site.tasks * SLEEP / CONCURRENCY
     figures = {
@@ -93,14 +93,14 @@ def sleeping(site: Site) -> Measured:
         "took": took,
         "ideal": ideal,
     }
-    return Measured(figures=figures, counts=_counts(site, [served], after))
+    return Measured(figures=figures, counts=counts_of(site, [served], after))
 
 
 def memory(site: Site) -> Measured:
     """Drain tasks, and compare the memory early on, half-way and at the end."""
     marks = (site.tasks // 20, site.tasks // 2, site.tasks)
     with site.filled("longshore", "noop", site.tasks) as database:
-        [served], after = _drained(database, marks=marks)
+        [served], after = drained(database, marks=marks)
     early, middle, late = (float(served.memory[mark]) for mark in marks)
     figures = {
         "growth": late - early,
@@ -108,18 +108,23 @@ def memory(site: Site) -> Measured:
         "early": early,
         "late": late,
     }
-    return Measured(figures=figures, counts=_counts(site, [served], after))
+    return Measured(figures=figures, counts=counts_of(site, [served], after))
 
 
-def _drained(
-    database: Database, *, processes: int = 1, marks: tuple[int, ...] = ()
+def drained(
+    database: Database,
+    *,
+    processes: int = 1,
+    marks: tuple[int, ...] = (),
+    guarded: bool = True,
 ) -> tuple[list[Served], Census]:
-    job = Job(url=database.url, concurrency=CONCURRENCY, marks=marks)
+    """Let workers run what waits; answer what each did, and what the database says after."""
+    job = Job(url=database.url, concurrency=CONCURRENCY, marks=marks, guarded=guarded)
     return serve([job] * processes, database.path.parent), census(database)
 
 
-def _counts(site: Site, served: Sequence[Served], after: Census) -> dict[str, int]:
-    """Lost is what has not succeeded; duplicated, what a handler was called for once more."""
+def counts_of(site: Site, served: Sequence[Served], after: Census) -> dict[str, int]:
+    """Count; lost is what has not succeeded, duplicated what a handler was called for again."""
     calls = sum(one.calls for one in served)
     return {
         "enqueued": site.tasks,

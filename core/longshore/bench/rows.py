@@ -8,6 +8,7 @@ from longshore.bench.draining import memory, on_the_loop, on_threads, sleeping, 
 from longshore.bench.enqueueing import in_batches, like_for_like, one_by_one
 from longshore.bench.errors import UnknownRowError
 from longshore.bench.figures import Bound, Figure, Goal, Row
+from longshore.bench.guarding import guards, stopping
 from longshore.bench.pickup import pickup
 from longshore.bench.starting import starting
 
@@ -222,6 +223,36 @@ ROWS: Final = (
         measure=like_for_like,
         tasks=1_000,
         quick=100,
+    ),
+    Row(
+        number=12,
+        name="guards",
+        title="what the lease thread, control and scheduler cost a drain",
+        method="as `drain`, on two copies of one database, with them and without",
+        figures=(
+            Figure("cost", "longer with them", "%"),
+            Figure("on", "with them", "/s"),
+            Figure("off", "without", "/s"),
+        ),
+        goals=(Goal((_most("cost", 0.15),)),),
+        measure=guards,
+        tasks=50_000,
+        quick=2_000,
+    ),
+    Row(
+        number=13,
+        name="stop",
+        title="TERM to the end of an idle worker",
+        method="`longshore work`, one task, then TERM",
+        figures=(
+            Figure("p50", "p50", "s"),
+            Figure("p95", "p95", "s"),
+            Figure("greatest", "greatest", "s"),
+        ),
+        goals=(Goal((_most("p95", 0.3),)),),
+        measure=stopping,
+        tasks=10,
+        quick=2,
     ),
 )
 

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from longshore.bench.command import environment, python, running
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 class Job:
     """What a worker is to do: run what waits in a database, and end when nothing does.
 
-    `marks` are the calls at which it notes its memory.
+    `marks` are the calls at which it notes its memory. Without `guarded` its leases are kept on
+    the loop, and it has neither control nor scheduler: to know what those cost.
     """
 
     url: str
     concurrency: int
     marks: tuple[int, ...] = ()
+    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +72,14 @@ def main(job: Job) -> None:
 async def _run(job: Job) -> Served:
     bench = Bench(job.url, job.marks)
     settings = bench.app.settings
-    options = WorkerOptions(concurrency=job.concurrency, burst=True)
+    options = WorkerOptions(concurrency=job.concurrency, burst=True, publish=job.guarded)
     async with open_ports(settings) as ports:
         worker = Worker(
-            ports,
+            ports if job.guarded else replace(ports, store=None),
             bench.app.registry,
             policy_of(settings),
             options,
-            open_ports=lambda: open_ports(settings),
+            open_ports=(lambda: open_ports(settings)) if job.guarded else None,
         )
         sys.stdout.write("ready\n")
         sys.stdout.flush()
