@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING
 
 from longshore.clock import Clock, SystemClock
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """`together` is there only where queue and log are one store; `store` may be missing."""
+    """`together` is there only where queue and log are one store; `store` may be missing.
+
+    `random` spreads load and retries, and guards nothing.
+    """
 
     queue: Callable[[str], Queue]
     task_log: TaskLog
@@ -27,3 +31,4 @@ class Ports:
     together: Together | None = None
     clock: Clock = field(default_factory=SystemClock)
     ids: TaskIds = field(default_factory=TaskIds)
+    random: Random = field(default_factory=Random)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from longshore.errors import LongshoreError
 from longshore.protocol import MARGIN, Change, Verb
 from longshore.queue import NO_DELAY, Outgoing
 from longshore.task import OPEN, TaskState
@@ -23,11 +24,12 @@ _log = logging.getLogger("longshore.publish")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What one pass did, in rows."""
+    """What one pass did, in rows; `left` are due and could not be sent."""
 
     sent: int = 0
     expired: int = 0
     postponed: int = 0
+    left: int = 0
 
     @property
     def total(self) -> int:
@@ -55,17 +57,26 @@ class Publisher:
         await self._change(past, Verb.EXPIRE)
         await self._change(live, Verb.POSTPONE)
         sent = await self.publish(rest)
-        return Published(sent=sent, expired=len(past), postponed=len(live))
+        left = len(rest) - sent
+        return Published(sent=sent, expired=len(past), postponed=len(live), left=left)
 
     async def publish(self, rows: Sequence[Task]) -> int:
-        """Send rows' messages and confirm them; answer how many were sent."""
+        """Send rows' messages and confirm them; answer how many were sent.
+
+        A queue that does not answer keeps no other from its turn; then its error is raised.
+        """
         by_queue: defaultdict[str, list[Task]] = defaultdict(list)
         for row in rows:
             if row.body is not None:
                 by_queue[row.spec.queue].append(row)
         total = 0
+        trouble: LongshoreError | None = None
         for name, group in by_queue.items():
-            answers = await self._ports.queue(name).send([message_of(row) for row in group])
+            try:
+                answers = await self._ports.queue(name).send([message_of(row) for row in group])
+            except LongshoreError as away:
+                trouble = trouble or away
+                continue
             sent = [row for row, error in zip(group, answers, strict=True) if error is None]
             for row, error in zip(group, answers, strict=True):
                 if error is not None:
@@ -73,6 +84,8 @@ class Publisher:
             # Before the next queue is tried: if that fails, these are not sent a second time.
             await self._change(sent, Verb.CONFIRM)
             total += len(sent)
+        if trouble is not None:
+            raise trouble
         return total
 
     async def _change(self, rows: Sequence[Task], verb: Verb) -> None:

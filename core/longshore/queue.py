@@ -31,6 +31,7 @@ class QueueCapabilities:
 
     A `max_delay` or `max_release_delay` of zero means none at all and None means no limit;
     above it the queue refuses with `UnsupportedError` and the core keeps the wait in the log.
+    `retention` is after how long the broker drops a message that nobody took; None: it does not.
     """
 
     adapter: str
@@ -44,6 +45,7 @@ class QueueCapabilities:
     ordered: bool = True
     leases: bool = True
     max_lease: timedelta | None = None
+    retention: timedelta | None = None
     receive_counts: bool = True
     dead_letters: bool = True
 

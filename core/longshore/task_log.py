@@ -57,8 +57,9 @@ class TaskQuery:
     """A filter: every given part must hold; an empty part does not ask.
 
     `tags` must all be present. `error` is looked for in the error's type and text, in any
-    case. `created_after` is inclusive, `created_before` exclusive. Deleted (hidden) and
-    archived rows come only when asked for.
+    case. `armed` asks whether there is a wake-up in the row. `created_after` is inclusive,
+    `created_before` and `updated_before` are exclusive. Deleted (hidden) and archived rows come
+    only when asked for.
     """
 
     states: frozenset[TaskState] = ALL
@@ -72,6 +73,8 @@ class TaskQuery:
     parent_id: TaskId | None = None
     error: str | None = None
     reason: str | None = None
+    armed: bool | None = None
+    updated_before: datetime | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     include_deleted: bool = False
@@ -99,6 +102,8 @@ class TaskQuery:
             and set(self.tags) <= set(spec.tags)
             and (self.include_deleted or task.deleted_at is None)
             and (self.include_archived or task.archived_at is None)
+            and (self.armed is None or self.armed is (task.wake_at is not None))
+            and (self.updated_before is None or task.updated_at < self.updated_before)
             and (self.created_after is None or spec.created_at >= self.created_after)
             and (self.created_before is None or spec.created_at < self.created_before)
             and (self.error is None or self._error_matches(task))
@@ -216,7 +221,8 @@ class TaskLog(Protocol):
         """Remove final rows last written before `before`, with their attempts, oldest first.
 
         Removes at most `limit` and answers how many. The caller answers for `before` being
-        past every message (protocol.md §12). States that are not final are refused with
-        `ConfigurationError`.
+        past every message (protocol.md §12); where queue and log are one store (`Together`), the
+        log itself keeps rows of which a message stands, and dead letters go with their rows.
+        States that are not final are refused with `ConfigurationError`.
         """
         ...

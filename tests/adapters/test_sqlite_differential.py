@@ -27,7 +27,6 @@ from longshore.queue import (
     Rejection,
     Release,
     SupportsDeadLetters,
-    SupportsPurge,
 )
 from longshore.task import ALL, FINAL, LogLine, Task, TaskError, TaskSpec, TaskState
 from longshore.task_log import TaskQuery
@@ -355,11 +354,7 @@ async def redrive(one: Side) -> object:
 
 
 async def prune(one: Side, before: datetime, limit: int) -> object:
-    """Prune when no message is left: SQLite keeps rows that have one, memory leaves that to us."""
-    assert isinstance(one.queue, SupportsPurge)
-    purged = await one.queue.purge()
-    await one.queue.ack(one.deliveries)
-    return purged, await one.log.prune(states=FINAL, before=before, limit=limit)
+    return await one.log.prune(states=FINAL, before=before, limit=limit)
 
 
 # ----------------------------------------------------------------------------------- comparing
@@ -372,6 +367,8 @@ QUERIES = (
     TaskQuery(names=("send",), tags=("blue \ud800",)),
     TaskQuery(tenant="lone \udfff"),
     TaskQuery(error="STRASSE", include_deleted=True),
+    TaskQuery(armed=True, states=ALL - FINAL),
+    TaskQuery(armed=False, updated_before=START + timedelta(seconds=20)),
     TaskQuery(parent_id=IDS[0], ids=IDS[1:]),
     TaskQuery(created_after=START, created_before=START + timedelta(seconds=9), reason="error"),
 )

@@ -316,8 +316,8 @@ async def test_damage_is_said_with_the_next_step(url: str, path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
 
-    async with ADAPTER.open(url, ManualClock()) as backend:
-        with pytest.raises(StorageError, match="is damaged; stop its workers, and recover it"):
+    with pytest.raises(StorageError, match="is damaged; stop its workers, and recover it"):
+        async with ADAPTER.open(url, ManualClock()) as backend:
             await queue_of(backend).send([message()])
 
 
@@ -560,6 +560,7 @@ PLANS = {
     "due": (statements.DUE, "task_wake (wake_at<?)"),
     "prune, looking": (statements.OLD, "task_final (state=? AND updated_at>? AND updated_at<?)"),
     "prune, removing": (statements.PRUNE, "INTEGER PRIMARY KEY (rowid=?)"),
+    "prune, letters": (statements.DROP_LETTERS, "dead_letter_key (key=?)"),
     "scan": (statements.SCAN, "sqlite_autoindex_entry_1 (key>? AND key<?)"),
     "sweep": (statements.SWEEP, "entry_expiry (expires_at<?)"),
 }

@@ -126,20 +126,21 @@ class MemoryTaskLog:
             return list(server.attempts.get(task_id, []))
 
     async def prune(self, *, states: frozenset[TaskState], before: datetime, limit: int) -> int:
-        """Remove old final rows."""
+        """Remove old final rows, but none that has a message on this server."""
         if not states <= FINAL:
             message = "only final states can be pruned: succeeded, failed, cancelled, expired"
             raise ConfigurationError(message)
         with self._connection.use() as server:
+            standing = {
+                held.message.key for queue in server.messages.values() for held in queue.values()
+            }
             old = [
                 row
                 for row in server.rows.values()
-                if row.state in states and row.updated_at < before
+                if row.state in states and row.updated_at < before and row.id not in standing
             ]
             old.sort(key=lambda row: row.updated_at)
-            for row in old[:limit]:
-                del server.rows[row.id], server.order[row.id]
-                server.attempts.pop(row.id, None)
+            _remove(server, [row.id for row in old[:limit]])
             return len(old[:limit])
 
 
@@ -223,6 +224,17 @@ def _write(server: MemoryServer, row: Task | None, attempt: Attempt | None) -> N
         server.rows[row.id] = row
     if attempt is not None:
         server.attempts.setdefault(attempt.task_id, []).append(attempt)
+
+
+def _remove(server: MemoryServer, ids: Sequence[TaskId]) -> None:
+    """Remove rows, and the dead letters that are their copies."""
+    for task_id in ids:
+        del server.rows[task_id], server.order[task_id]
+        server.attempts.pop(task_id, None)
+    gone = set(ids)
+    for dead in server.dead.values():
+        for number in [n for n, (_, message) in dead.items() if message.key in gone]:
+            del dead[number]
 
 
 def _stats(queue: str, rows: Sequence[Task]) -> QueueStats:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from longshore.registry import Backend
 from longshore_adapters.sqlite.connection import connect
@@ -60,6 +62,12 @@ class SqliteAdapter:
             yield producer
         finally:
             producer.close()
+
+    @contextmanager
+    def rehearsal(self) -> Generator[str]:
+        """Give the URL of a file in a temporary folder."""
+        with TemporaryDirectory(prefix="longshore-") as folder:
+            yield f"sqlite:///{quote(folder)}/rehearsal.db"
 
     def init(self, url: str) -> list[str]:
         """Make the file and its tables, or bring them up to date."""

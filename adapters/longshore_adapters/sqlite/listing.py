@@ -102,10 +102,19 @@ def _conditions(query: TaskQuery) -> Iterator[Condition]:
             yield f"{column} = ?", text(wanted)
     if query.error is not None:
         yield "error IS NOT NULL AND error_has(error, ?)", text(query.error.casefold())
-    if query.created_after is not None:
-        yield "created_at >= ?", micros(query.created_after)
-    if query.created_before is not None:
-        yield "created_at < ?", micros(query.created_before)
+    if query.armed is not None:
+        yield (f"wake_at IS {'NOT ' if query.armed else ''}NULL",)
+    yield from _times(query)
+
+
+def _times(query: TaskQuery) -> Iterator[Condition]:
+    for words, wanted in (
+        ("updated_at < ?", query.updated_before),
+        ("created_at >= ?", query.created_after),
+        ("created_at < ?", query.created_before),
+    ):
+        if wanted is not None:
+            yield words, micros(wanted)
 
 
 def _of_rows(query: TaskQuery) -> Iterator[Condition]:

@@ -51,12 +51,17 @@ def _of(transaction: Transaction, state: str, before: int, limit: int) -> list[R
 
 
 def prune(transaction: Transaction, found: Candidates, before: int) -> int:
-    """Remove what was found, unless it was written or sent again meanwhile."""
+    """Remove what was found, unless it was written or sent again meanwhile.
+
+    Their dead letters go with them: a copy that came back later would run its task again.
+    """
     standing = _standing(transaction, found.newest_message, found.rows)
     seqs = json_list(seq for _, seq, task_id in found.rows if task_id not in standing)
-    removed = [row[0] for row in transaction.all(statements.PRUNE, (seqs, before))]
-    transaction.run(statements.DROP_ATTEMPTS, (json_list(removed),))
-    transaction.run(statements.DROP_PAYLOADS, (json_list(removed),))
+    removed = transaction.all(statements.PRUNE, (seqs, before))
+    gone = json_list(row[0] for row in removed)
+    transaction.run(statements.DROP_ATTEMPTS, (gone,))
+    transaction.run(statements.DROP_PAYLOADS, (gone,))
+    transaction.run(statements.DROP_LETTERS, (json_list(row[1] for row in removed),))
     return len(removed)
 
 

@@ -41,6 +41,7 @@ CREATE TABLE dead_letter (
     died_at INTEGER NOT NULL
 );
 CREATE INDEX dead_letter_queue ON dead_letter (queue, seq);
+CREATE INDEX dead_letter_key ON dead_letter (key); -- for prune: they go with their rows
 
 CREATE TABLE task (
     seq INTEGER PRIMARY KEY,

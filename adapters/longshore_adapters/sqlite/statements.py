@@ -282,8 +282,9 @@ STANDING_KEYS: Final = f"SELECT key FROM message WHERE seq > ? AND key IN {_IDS}
 PRUNE: Final = (
     # By number: left to itself SQLite would go through all that is old.
     f"DELETE FROM task NOT INDEXED WHERE seq IN {_IDS} AND {IS_FINAL} AND updated_at < ? "
-    "RETURNING seq"
+    "RETURNING seq, id"
 )
+DROP_LETTERS: Final = f"DELETE FROM dead_letter WHERE key IN {_IDS}"
 DROP_ATTEMPTS: Final = f"DELETE FROM attempt WHERE task IN {_IDS}"
 
 # -------------------------------------------------------------------------------------- store

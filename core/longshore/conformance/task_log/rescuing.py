@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from longshore.conformance.contract import LONG
+from longshore.conformance.contract import LONG, SHORT
 from longshore.conformance.task_log.clerk import LEASE, Clerk, LogSetting
 from longshore.protocol import (
     GRACE,
@@ -20,8 +20,10 @@ from longshore.protocol import (
     Verb,
 )
 from longshore.task import Reason, TaskState
+from longshore.task_log import TaskQuery
 
 if TYPE_CHECKING:
+    from longshore.identity import TaskId
     from longshore.task import TaskSpec
 
 
@@ -215,3 +217,34 @@ class Returning(LogSetting):
         due = await clerk.log.due(before=clerk.now(), limit=10)
         assert early == []
         assert [row.id for row in due] == [spec.id]
+
+    async def test_rows_are_found_by_their_wake_up_and_by_when_they_were_written(
+        self, clerk: Clerk
+    ) -> None:
+        """The audit asks for both; the moment itself is not before it."""
+        armed, bare = replace(clerk.entry(), armed=True), clerk.entry()
+        for entry in (armed, bare):
+            await clerk.log.record([entry])
+            await clerk.time.passes(SHORT)
+        written = (await clerk.row(bare.spec)).updated_at
+
+        asked = {
+            "armed": TaskQuery(armed=True),
+            "not armed": TaskQuery(armed=False),
+            "before": TaskQuery(updated_before=written),
+            "later": TaskQuery(updated_before=written + LONG),
+            "both": TaskQuery(updated_before=written, armed=False),
+        }
+        found: dict[str, list[TaskId]] = {}
+        for name, query in asked.items():
+            page = await clerk.log.find(query)
+            found[name] = [row.id for row in page.tasks]
+
+        first, last = armed.spec.id, bare.spec.id
+        assert found == {
+            "armed": [first],
+            "not armed": [last],
+            "before": [first],
+            "later": [last, first],
+            "both": [],
+        }

@@ -1,0 +1,66 @@
+"""When queues were seen empty, kept in the Store where there is one.
+
+So the next leader goes on where the last one ended, and so does a scheduler that cron starts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, cast
+
+from longshore.errors import LongshoreError
+from longshore.store import Put
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from longshore.store import Store
+
+_log = logging.getLogger("longshore.scheduler")
+KEY: Final = "scheduler/empty"
+_KEPT: Final = timedelta(days=1)
+
+
+class Sightings:
+    """The last time that each queue was seen empty; a queue that was not is left out.
+
+    The store is asked and told, and done without where it does not answer.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        """Without a store they are this process's own."""
+        self._store = store
+        self._seen: dict[str, datetime] = {}
+
+    async def read(self) -> Mapping[str, datetime]:
+        """Answer them by queue."""
+        if self._store is not None:
+            try:
+                (entry,) = await self._store.get([KEY])
+            except LongshoreError as error:
+                _log.debug("what queues were seen empty could not be read: %s", error)
+            else:
+                self._seen = self._seen if entry is None else _of_json(entry.value)
+        return self._seen
+
+    async def write(self, seen: Mapping[str, datetime]) -> None:
+        """Put these in the place of the old ones."""
+        self._seen = dict(seen)
+        if self._store is None:
+            return
+        text = json.dumps({name: moment.isoformat() for name, moment in seen.items()})
+        try:
+            await self._store.put([Put(key=KEY, value=text.encode(), ttl=_KEPT)])
+        except LongshoreError as error:
+            _log.debug("what queues were seen empty could not be kept: %s", error)
+
+
+def _of_json(value: bytes) -> dict[str, datetime]:
+    """Read them; what another version wrote in another form is none, and looked at anew."""
+    try:
+        found = cast("dict[str, str]", json.loads(value))
+        return {name: datetime.fromisoformat(moment) for name, moment in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
