@@ -1,0 +1,273 @@
+"""Workers steered from outside: by signals, orders and files (L23, L24, T05)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import termios
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from longshore.cli import ExitCode
+from tests.integration.test_cli_worker import PATIENCE, Shop, children, shop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["shop"]
+
+
+def told(shop: Shop, *words: str) -> Any:
+    ran = shop.run(*words, "--json")
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def workers(shop: Shop) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = told(shop, "workers")["workers"]
+    return found
+
+
+def tasks(shop: Shop) -> list[tuple[str, int]]:
+    found = told(shop, "list", "--limit", "1000")["tasks"]
+    return sorted((task["state"], task["attempts"]) for task in found)
+
+
+def becomes(shop: Shop, wanted: list[tuple[str, int]]) -> Callable[[], bool]:
+    return lambda: tasks(shop) == wanted
+
+
+# ---- from the command line
+
+
+def test_a_queue_paused_from_the_command_line_starts_nothing_until_it_is_resumed(
+    shop: Shop,
+) -> None:
+    shop.enqueue("nap", 3.0)
+    shop.enqueue("add", 1, count=5)
+    worker = shop.start("work", "--concurrency", "1")
+    shop.until_said("[PROCESSING] nap")
+
+    assert told(shop, "queues", "pause", "default")["queues"][0]["changed"]
+    shop.until_said("paused from now on: default")
+    shop.until_said("[PROCESSED] nap")
+    shop.until(becomes(shop, [("queued", 0)] * 5 + [("succeeded", 1)]))
+    (seen,) = told(shop, "queues")["queues"]
+    begun = shop.log().count("[PROCESSING]")
+
+    assert told(shop, "queues", "resume", "default")["queues"][0]["changed"]
+    shop.until(becomes(shop, [("succeeded", 1)] * 6))
+
+    assert (seen["paused"], seen["workers"], seen["depth"]["ready"]) == (True, 1, 5)
+    assert begun == 1
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK
+
+
+@pytest.mark.parametrize(("verb", "state"), [("drain", ("succeeded", 1)), ("stop", ("queued", 0))])
+def test_a_worker_is_ended_from_the_command_line(
+    shop: Shop, verb: str, state: tuple[str, int]
+) -> None:
+    shop.enqueue("nap", 4.0)
+    worker = shop.start("work")
+    shop.until_said("[PROCESSING] nap")
+    (entry,) = shop.until(lambda: workers(shop))
+
+    said = told(shop, "signal", verb, "--worker", entry["id"])
+
+    assert said["workers"] == [entry["id"]]
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "stopped (drained)" in shop.log()
+    assert tasks(shop) == [state]
+    assert workers(shop) == []
+
+
+def test_workers_are_listed_resized_paused_and_resumed(shop: Shop) -> None:
+    worker = shop.start("work", "--concurrency", "3")
+    (entry,) = shop.until(lambda: workers(shop))
+    assert (entry["pid"], entry["health"], entry["concurrency"]) == (worker.pid, "ok", 3)
+
+    told(shop, "signal", "resize", "7", "--all")
+    told(shop, "signal", "pause", "--queue", "default")
+    shop.until(lambda: [(w["concurrency"], w["state"]) for w in workers(shop)] == [(7, "paused")])
+    told(shop, "signal", "resume", "--host", entry["host"])
+    shop.until(lambda: workers(shop)[0]["state"] == "running")
+
+    worker.kill()
+    worker.wait()
+    shop.until(lambda: workers(shop)[0]["health"] == "gone")
+
+
+# ---- signals
+
+
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_usr2_pauses_and_cont_resumes(shop: Shop, flags: tuple[str, ...]) -> None:
+    count = 2 if flags else 1
+    worker = shop.start("work", *flags)
+    shop.until(lambda: len(workers(shop)) == count)
+
+    worker.send_signal(signal.SIGUSR2)
+    shop.until_said("paused from now on: every queue", count)
+    shop.enqueue("add", 1, count=3)
+    shop.until(lambda: [w["state"] for w in workers(shop)] == ["paused"] * count)
+    paused = tasks(shop)
+    worker.send_signal(signal.SIGCONT)
+    shop.until(becomes(shop, [("succeeded", 1)] * 3))
+
+    assert paused == [("queued", 0)] * 3
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK
+
+
+def test_a_process_that_replaces_another_is_paused_as_it_was(shop: Shop) -> None:
+    worker = shop.start("work", "--processes", "2")
+    shop.until(lambda: len(workers(shop)) == 2)
+    worker.send_signal(signal.SIGUSR2)
+    shop.until_said("paused from now on: every queue", 2)
+
+    psutil.Process(children(worker)[0]).kill()
+
+    shop.until_said("paused from now on: every queue", 3)
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK
+
+
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_hup_begins_anew_in_the_same_process_and_loses_nothing(
+    shop: Shop, flags: tuple[str, ...]
+) -> None:
+    count = 2 if flags else 1
+    shop.enqueue("nap", 2.0, count=3)
+    worker = shop.start("work", "--concurrency", "1", *flags)
+    shop.until_said("[PROCESSING] nap", count)
+    before = shop.until(lambda: len(found := workers(shop)) == count and found)
+
+    worker.send_signal(signal.SIGHUP)
+    shop.until_said("stopped (drained)", count)
+    shop.until(becomes(shop, [("succeeded", 1)] * 3))
+    after = shop.until(lambda: len(found := workers(shop)) == count and found)
+
+    assert worker.poll() is None
+    assert {one["id"] for one in before}.isdisjoint({one["id"] for one in after})
+    assert max(one["started_at"] for one in before) < min(one["started_at"] for one in after)
+    if not flags:
+        assert [one["pid"] for one in after] == [worker.pid]
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK
+
+
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_a_stop_signal_after_hup_ends_the_worker_without_hurry(
+    shop: Shop, flags: tuple[str, ...]
+) -> None:
+    shop.enqueue("nap", 2.0)
+    worker = shop.start("work", *flags)
+    shop.until_said("[PROCESSING] nap")
+
+    worker.send_signal(signal.SIGHUP)
+    shop.until_said("stopping: running tasks may end")
+    worker.terminate()
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "[GIVEN BACK]" not in shop.log()
+    assert tasks(shop) == [("succeeded", 1)]
+
+
+def test_under_nohup_a_hup_does_nothing(shop: Shop) -> None:
+    nohup = ["nohup", *shop.command("work")]
+    worker = shop.start_as(nohup)
+    shop.until(lambda: workers(shop))
+
+    worker.send_signal(signal.SIGHUP)
+    shop.enqueue("add", 1)
+    shop.until(becomes(shop, [("succeeded", 1)]))
+
+    assert "stopping" not in shop.log()
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK
+
+
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_a_worker_whose_terminal_goes_away_drains(shop: Shop, flags: tuple[str, ...]) -> None:
+    shop.enqueue("nap", 2.0)
+    ours, theirs = pty.openpty()
+    worker = subprocess.Popen(
+        shop.command("work", "--output", "log-0", *flags),
+        cwd=shop.folder,
+        env=shop.environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other way
+    )
+    shop.started.append(worker)
+    os.close(theirs)
+    shop.until((shop.folder / "log-0").exists)
+    shop.until_said("[PROCESSING] nap")
+
+    os.close(ours)
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "Traceback" not in shop.log()
+    assert tasks(shop) == [("succeeded", 1)]
+
+
+# ---- files
+
+
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_a_stop_file_drains_workers_and_keeps_others_from_starting(
+    shop: Shop, flags: tuple[str, ...]
+) -> None:
+    shop.enqueue("nap", 2.0)
+    file = shop.folder / "stop"
+    worker = shop.start("work", "--stop-file", "stop", *flags)
+    shop.until_said("[PROCESSING] nap")
+
+    file.touch()
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "stopped (stop_file): 1 done" in shop.log()
+    shop.enqueue("add", 1)
+    refused = shop.run("work", "--stop-file", "stop", "--once")
+    assert (refused.returncode, refused.stderr) == (0, "stopped (stop_file): 0 done, 0 failed\n")
+    assert tasks(shop) == [("queued", 0), ("succeeded", 1)]
+    file.unlink()
+    assert shop.run("work", "--stop-file", "stop", "--once").returncode == 0
+    assert tasks(shop) == [("succeeded", 1)] * 2
+
+
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_of_two_singletons_the_second_does_not_start(shop: Shop, flags: tuple[str, ...]) -> None:
+    first = shop.start("work", "--singleton", *flags)
+    shop.until(lambda: workers(shop))
+
+    second = shop.run("work", "--flock-worker", "--once")
+    elsewhere = shop.run("work", "--singleton", "--once", "other")
+    first.terminate()
+    first.wait(PATIENCE)
+    third = shop.run("work", "--singleton", "--once")
+
+    assert second.returncode == ExitCode.LOCKED
+    assert second.stderr.startswith("error: another worker holds the lock ")
+    assert (elsewhere.returncode, third.returncode) == (0, 0)
+
+
+def test_the_lock_of_a_killed_worker_is_free(shop: Shop) -> None:
+    first = shop.start("work", "--lock-file", "one.lock")
+    shop.until(lambda: workers(shop))
+    assert shop.run("work", "--lock-file", "one.lock", "--once").returncode == ExitCode.LOCKED
+
+    first.kill()
+    first.wait()
+
+    assert shop.run("work", "--lock-file", "one.lock", "--once").returncode == 0
