@@ -46,6 +46,11 @@ async def nap(seconds: float) -> str:
 @app.task
 def block(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@app.task(timeout="1s", retry=1)
+def hang() -> None:
+    time.sleep(60)
 """
 
 
@@ -70,7 +75,7 @@ class Shop:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "longshore", *words],
+            self.command(*words),
             capture_output=True,
             check=False,
             cwd=self.folder,
@@ -84,10 +89,17 @@ class Shop:
         (self.folder / "batch").write_text(lines, encoding="utf-8")
         assert self.run("enqueue", "--batch", "batch").returncode == 0
 
+    @staticmethod
+    def command(*words: str) -> list[str]:
+        return [sys.executable, "-m", "longshore", *words]
+
     def start(self, *words: str) -> subprocess.Popen[str]:
+        return self.start_as(self.command(*words))
+
+    def start_as(self, command: list[str]) -> subprocess.Popen[str]:
         log = (self.folder / f"log-{len(self.started)}").open("w")
         process = subprocess.Popen(
-            [sys.executable, "-m", "longshore", *words],
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -195,6 +207,23 @@ def test_a_handler_that_cannot_be_stopped_does_not_keep_the_process(shop: Shop) 
     assert "Traceback" not in shop.log()
 
 
+def test_a_handler_that_ignores_its_timeout_costs_a_worker_its_process_and_nothing_else(
+    shop: Shop,
+) -> None:
+    shop.enqueue("hang")
+    worker = shop.start("work", "--concurrency", "1")
+    shop.until_said("ignores its timeout")
+    shop.until_said("stopped (stuck)")
+    shop.enqueue("add", 1)
+
+    shop.until_said("[PROCESSED] add")
+    worker.terminate()
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "[FAILED] hang" in shop.log()
+    assert shop.states() == ["failed", "succeeded"]
+
+
 def test_an_interrupted_command_exits_with_130_and_a_tail_with_0(shop: Shop) -> None:
     shop.enqueue("add", 1)
     tail = shop.start("tail", "--since", "1h")
@@ -296,6 +325,38 @@ def test_a_recycled_process_is_replaced_until_the_command_is_stopped(shop: Shop)
 
     worker.terminate()
     assert worker.wait(PATIENCE) in {ExitCode.OK, ExitCode.MAX_TASKS}
+
+
+def test_a_process_that_takes_no_more_is_replaced_while_it_lets_its_last_task_end(
+    shop: Shop,
+) -> None:
+    shop.enqueue("nap", 60.0, count=8)
+    worker = shop.start("work", "--processes", "2", "--max-tasks", "1", "--concurrency", "2")
+
+    shop.until_said("takes no more, another takes its place", 2)
+    shop.until_said("[PROCESSING] nap", 4)
+
+    assert "[PROCESSED]" not in shop.log()
+    assert len(children(worker)) == 4
+    worker.terminate()
+    shop.until_said("stopping: running tasks may end", 4)
+    worker.terminate()
+    assert worker.wait(PATIENCE) in {ExitCode.OK, ExitCode.MAX_TASKS}
+    assert shop.log().count(" started") == 4
+    assert shop.states() == ["queued"] * 8
+
+
+def test_a_stuck_process_is_replaced_and_the_queue_goes_on(shop: Shop) -> None:
+    shop.enqueue("hang")
+    worker = shop.start("work", "--processes", "2", "--concurrency", "1")
+    shop.until_said("ended with exit code 13")
+    shop.enqueue("add", 1, count=5)
+
+    shop.until_said("[PROCESSED] add", 5)
+
+    assert len(children(worker)) == 2
+    worker.terminate()
+    assert worker.wait(PATIENCE) == ExitCode.OK
 
 
 def test_processes_that_find_nothing_more_end_the_command(shop: Shop) -> None:

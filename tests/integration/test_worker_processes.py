@@ -36,6 +36,20 @@ def hold(number: int) -> int:
     return number
 
 
+def kills(number: int) -> None:
+    """Stand for the handler of that name in the worker's application."""
+
+
+def works(number: int) -> int:
+    """Stand for the handler of that name in the worker's application."""
+    return number
+
+
+def pays(number: int) -> int:
+    """Stand for the handler of that name in the worker's application."""
+    return number
+
+
 class Yard:
     """A SQLite file, the file its handlers write to, and worker processes."""
 
@@ -44,7 +58,7 @@ class Yard:
         self.gate = folder / "gate"
         self.url = f"sqlite:///{folder}/yard.db"
         self.app = Longshore(url=self.url)
-        for function in (note, hold):
+        for function in (note, hold, kills, works, pays):
             self.app.registry.add(define(function))
 
     def enqueue(self, name: str, count: int) -> list[Handle[int]]:
@@ -147,6 +161,41 @@ def test_a_worker_whose_handler_blocks_longer_than_its_lease_keeps_the_task(yard
 
     assert (task.state, task.token, task.rescues) == (TaskState.SUCCEEDED, token, 0)
     assert [line.split()[0] for line in yard.lines()] == ["began", "ended"]
+
+
+@pytest.mark.timeout(120)
+def test_a_task_that_kills_its_process_is_poison_and_condemns_no_neighbour(yard: Yard) -> None:
+    handles = yard.enqueue("works", 12)
+    [killer] = yard.enqueue("kills", 1)
+    handles += yard.enqueue("works", 11)
+
+    with yard.worker("--processes", "4", "--concurrency", "8"):
+        tasks = [handle.wait(timeout=DEADLINE) for handle in handles]
+        poison = killer.wait(timeout=DEADLINE)
+        [later] = yard.enqueue("note", 1)
+        after = later.wait(timeout=DEADLINE)
+
+    assert [task.reason for task in tasks if task.state is not TaskState.SUCCEEDED] == []
+    assert len(tasks) == 23
+    assert (poison.state, poison.reason) == (TaskState.FAILED, "poison")
+    outcomes = Counter(attempt.outcome for attempt in killer.attempts())
+    assert (outcomes.pop("lost"), set(outcomes) - {"given_back"}) == (4, set())
+    assert after.state is TaskState.SUCCEEDED
+    assert sum(line.startswith("kills") for line in yard.lines()) == 4
+
+
+def test_a_task_that_must_not_run_again_fails_when_its_worker_is_lost(yard: Yard) -> None:
+    [handle] = yard.enqueue("pays", 1)
+    with yard.worker() as victim:
+        until(lambda: len(yard.lines()) == 1)
+
+        victim.kill()
+        victim.wait(DEADLINE)
+        with yard.worker():
+            task = handle.wait(timeout=DEADLINE)
+
+    assert (task.state, task.reason) == (TaskState.FAILED, "lost")
+    assert len(yard.lines()) == 1
 
 
 def test_every_id_that_a_killed_producer_was_answered_is_in_the_log(yard: Yard) -> None:

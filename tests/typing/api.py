@@ -44,7 +44,7 @@ def with_options(address: str) -> None:
     print(address)
 
 
-@app.task(name="import", retry=3, delay=5, executor="process")
+@app.task(name="import", retry=3, delay=5, executor="process", memory_limit="1GB", cpu_limit=60)
 async def awith_options(ctx: Context, path: str, *rows: int) -> Report:
     return Report.info(ctx.task_name, path=path, rows=list(rows))
 

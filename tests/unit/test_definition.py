@@ -512,6 +512,9 @@ def test_a_method_or_property_is_no_option_though_it_is_named_like_one(app: Long
         {"queue": ""},
         {"queue": "ünicode"},
         {"name": "no spaces"},
+        {"executor": "process", "memory_limit": 0},
+        {"executor": "process", "memory_limit": "much"},
+        {"executor": "process", "cpu_limit": 0},
     ],
     ids=str,
 )
@@ -520,6 +523,24 @@ def test_an_option_that_cannot_work_is_refused_where_it_is_written(
 ) -> None:
     with pytest.raises((ConfigurationError, ScheduleError)):
         app.task(**options)(add)
+
+
+@pytest.mark.parametrize("options", [{"memory_limit": "512MB"}, {"cpu_limit": "1m"}], ids=str)
+@pytest.mark.parametrize("function", [add, aadd])
+def test_a_limit_of_a_process_is_refused_where_other_tasks_run_in_it_too(
+    app: Longshore, function: Callable[..., object], options: dict[str, Any]
+) -> None:
+    [name] = options
+
+    with pytest.raises(TaskDefinitionError, match=rf"has a {name}.*add executor='process'"):
+        app.task(**options)(function)
+
+
+def test_limits_of_a_process_are_read_from_text(app: Longshore) -> None:
+    task = app.task(executor="process", memory_limit="512MB", cpu_limit="1 minute")(add)
+
+    options = task.definition.options
+    assert (options.memory_limit, options.cpu_limit) == (512 * 2**20, timedelta(minutes=1))
 
 
 def test_an_option_nobody_knows_is_refused(app: Longshore) -> None:

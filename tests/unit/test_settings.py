@@ -247,7 +247,7 @@ def test_an_unknown_name_in_the_file_or_in_code_is_an_error_that_names_the_neare
         ("lease", "-1s"),
         ("lease", "13 hours"),
         ("timeout", 0),
-        ("retention", "1 month"),
+        ("message_retention", "1 month"),
         ("timezone", "Mars/Olympus"),
         ("timezone", "America"),
         ("timezone", "../UTC"),

@@ -12,7 +12,7 @@ import pytest
 
 from longshore.client import Client, Preparer
 from longshore.clock import ManualClock
-from longshore.conformance import FaultPlan, FlakyQueue, FlakyTaskLog
+from longshore.conformance import FaultPlan, FlakyQueue, FlakyStore, FlakyTaskLog
 from longshore.definition import TaskOptions, TaskRegistry, define
 from longshore.draft import Draft, EnqueueOptions
 from longshore.identity import TaskIds
@@ -86,6 +86,7 @@ class Yard:
     clock: Clock
     queue_plan: FaultPlan
     log_plan: FaultPlan
+    store_plan: FaultPlan = field(default_factory=FaultPlan)
     policy: Policy = field(default_factory=Policy)
     registry: TaskRegistry = field(default_factory=TaskRegistry)
     left_in_flight: int = 0
@@ -253,18 +254,19 @@ async def open_yard(
 ) -> AsyncIterator[Yard]:
     """Open a server for both, or one for messages and one for rows, with faults to order."""
     timed = clock or ManualClock()
-    queue_plan, log_plan = FaultPlan(), FaultPlan()
+    queue_plan, log_plan, store_plan = FaultPlan(), FaultPlan(), FaultPlan()
     async with AsyncExitStack() as stack:
         one, two = [
             await stack.enter_async_context(find_adapter(url).open(url, timed)) for url in urls
         ]
         log_at = one if together else two
-        queue, task_log = one.queue, log_at.task_log
+        queue, task_log, store = one.queue, log_at.task_log, log_at.store
         assert queue is not None
         assert task_log is not None
         healthy = Ports(
             queue=queue,
             task_log=task_log,
+            store=store,
             together=one.together if together else None,
             clock=timed,
             ids=TaskIds(),
@@ -273,8 +275,14 @@ async def open_yard(
             healthy,
             queue=lambda name: Capable(queue(name), queue_plan, capabilities),
             task_log=FlakyTaskLog(task_log, log_plan),
+            store=None if store is None else FlakyStore(store, store_plan),
             together=FlakyTogether(one.together, log_plan) if together and one.together else None,
         )
         yield Yard(
-            ports=ports, healthy=healthy, clock=timed, queue_plan=queue_plan, log_plan=log_plan
+            ports=ports,
+            healthy=healthy,
+            clock=timed,
+            queue_plan=queue_plan,
+            log_plan=log_plan,
+            store_plan=store_plan,
         )

@@ -8,6 +8,7 @@ from longshore.bench.draining import memory, on_the_loop, on_threads, sleeping, 
 from longshore.bench.enqueueing import in_batches, like_for_like, one_by_one
 from longshore.bench.errors import UnknownRowError
 from longshore.bench.figures import Bound, Figure, Goal, Row
+from longshore.bench.footprint import footprint
 from longshore.bench.guarding import guards, stopping
 from longshore.bench.pickup import pickup
 from longshore.bench.starting import starting
@@ -223,6 +224,29 @@ ROWS: Final = (
         measure=like_for_like,
         tasks=1_000,
         quick=100,
+    ),
+    Row(
+        number=11,
+        name="footprint",
+        title="memory of each further worker process, forked from one warmed parent",
+        method="`longshore work --processes 4`, by /proc/PID/smaps_rollup: the heaviest of four",
+        figures=tuple(
+            figure
+            for stage, when in (
+                ("none", "before any task"),
+                ("tenth", "after a tenth of the tasks"),
+                ("all", "after all tasks"),
+            )
+            for figure in (
+                Figure(f"own_{stage}", f"its own (USS) {when}", "B"),
+                Figure(f"resident_{stage}", f"resident (RSS) {when}", "B"),
+                Figure(f"parent_{stage}", f"the parent's resident {when}", "B"),
+            )
+        ),
+        goals=(Goal((_most("own_all", 5 * _MEGABYTE),)),),
+        measure=footprint,
+        tasks=100_000,
+        quick=1_000,
     ),
     Row(
         number=12,

@@ -7,8 +7,11 @@ task's arguments cross as the message's own bytes and are checked again here.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import pickle
 import signal
+import threading
 import traceback
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -22,6 +25,7 @@ from longshore.errors import LongshoreError, TaskDefinitionError
 from longshore.worker.attempt import acall, call
 from longshore.worker.capture import captured
 from longshore.worker.holding import Holding
+from longshore.worker.rlimits import limited, private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from longshore.report import Report
     from longshore.task import LogLine, TaskSpec
 
+_ORPHANED: Final = 1
+_SMALL: Final = 256 * 1024
 PROGRESS_EVERY: Final = 0.2
 """Seconds between two notes of progress that cross the pipe; those in between are left out."""
 
@@ -56,6 +62,8 @@ class Job:
     lease: timedelta
     timeout: timedelta | None
     luck: float
+    memory_limit: int | None
+    cpu_limit: timedelta | None
     log_lines: int
     log_bytes: int
     capture: bool
@@ -84,6 +92,8 @@ class Job:
             lease=held.lease,
             timeout=held.timeout,
             luck=held.luck,
+            memory_limit=definition.options.memory_limit,
+            cpu_limit=definition.options.cpu_limit,
             log_lines=held.ctx.log_lines,
             log_bytes=held.ctx.log_bytes,
             capture=capture,
@@ -116,13 +126,18 @@ class Raised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What an attempt came to, with what it wrote on the way."""
+    """What an attempt came to, with what it wrote on the way.
+
+    `holds` is how much memory its process has now; one that is `spent` had no more to be had.
+    """
 
     result: object = None
     error: BaseException | Raised | None = None
     traceback: str = ""
     report: Report | None = None
     lines: tuple[LogLine, ...] = ()
+    holds: int = 0
+    spent: bool = False
 
     def take(self, ctx: Context) -> object:
         """Take lines and report over into the worker's context; answer or raise."""
@@ -140,27 +155,50 @@ class Answer:
 def serve(pipe: Connection[Any, Any]) -> None:
     """Run jobs from the pipe, one at a time, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _watch_parent()
     try:
         while True:
             job: Job = pipe.recv()
             with captured(enabled=job.capture):
                 answer = _run(job, pipe.send)
-            pipe.send_bytes(_pickled(answer))
+            pipe.send_bytes(_pickled(replace(answer, holds=private())))
     except (EOFError, OSError):  # the worker is gone, and nobody waits for an answer
         return
+
+
+def _watch_parent() -> None:
+    """End with the worker, in the midst of a handler too: killed, it can end no child.
+
+    A handler that went on would meet the one that the rescued task is given to.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def leave() -> None:
+        parent.join()
+        os._exit(_ORPHANED)
+
+    before = threading.stack_size(_SMALL)  # it counts toward a memory limit
+    try:
+        threading.Thread(target=leave, name="longshore-parent", daemon=True).start()
+    finally:
+        threading.stack_size(before)
 
 
 def _run(job: Job, send: Callable[[object], None]) -> Answer:
     held = _holding(job, send)
     try:
         held.definition = definition = _find(job)
-        result = asyncio.run(acall(held)) if definition.is_async else call(held)
+        with limited(job.memory_limit, job.cpu_limit):
+            result = asyncio.run(acall(held)) if definition.is_async else call(held)
     except BaseException as error:  # noqa: BLE001 - a handler may raise anything, SystemExit too
         return Answer(
             error=error,
             traceback="".join(traceback.format_exception(error)),
             report=held.ctx.take_report(),
             lines=held.ctx.take_lines(),
+            spent=isinstance(error, MemoryError),
         )
     return Answer(result=result, report=held.ctx.take_report(), lines=held.ctx.take_lines())
 
@@ -169,9 +207,10 @@ def _find(job: Job) -> TaskDefinition:
     """Import the function, or the task object that a decorator left under its name."""
     found = walk(import_module(job.module), job.path)
     definition = getattr(found, "definition", None)
-    if isinstance(definition, TaskDefinition):
-        return definition
-    return define(found, name=job.name)
+    if not isinstance(definition, TaskDefinition):
+        definition = define(found, name=job.name)
+    options = replace(definition.options, memory_limit=job.memory_limit, cpu_limit=job.cpu_limit)
+    return replace(definition, options=options)
 
 
 class _SendingContext(Context):

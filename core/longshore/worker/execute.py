@@ -67,7 +67,7 @@ class Executors:
         elif definition.executor == "thread":
             self._threads.submit(partial(self._on_thread, held, call))
         else:
-            child = self._children.reserve()
+            child = self._children.reserve(definition.options.memory_limit)
             held.interrupt = child.kill
             self._threads.submit(partial(self._in_child, held, child))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
@@ -55,7 +54,7 @@ class LeaseKeeper:
         """Beat until cancelled; after a failure sooner, because a lease lasts only so long."""
         pause = self._every
         while True:
-            spread = 1 + JITTER * (2 * random.random() - 1)  # noqa: S311 - only spreads load
+            spread = 1 + JITTER * (2 * ports.random.random() - 1)
             await ports.clock.sleep(pause * spread)
             pause = min(self._every, AGAIN)
             try:

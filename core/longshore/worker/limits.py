@@ -16,11 +16,13 @@ _STATM: Final = Path("/proc/self/statm")
 
 
 def exceeded(options: WorkerOptions, age: float) -> str | None:
-    """Name the limit that is passed: `max_time` or `memory`; None while none is."""
+    """Name what ends the worker: `max_time`, `memory` or `stop_file`; None while nothing does."""
     if options.max_time is not None and age >= options.max_time.total_seconds():
         return "max_time"
     if options.memory_limit is not None and resident() > options.memory_limit * _MB:
         return "memory"
+    if options.stop_file is not None and options.stop_file.exists():
+        return "stop_file"
     return None
 
 

@@ -6,7 +6,14 @@ import os
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from longshore.scheduler import SchedulerOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Selection: TypeAlias = Literal["weighted", "strict", "round-robin"]
 
 BROKER_EXTRA: Final = timedelta(seconds=5)
 """A broker's lease outlasts the log's by this, so that a redelivery finds a dead lease."""
@@ -46,10 +53,14 @@ class WorkerOptions:
     handlers have as many again and long ones none. `poll` is how long an empty queue is waited
     on, `grace` how long a drain waits for handlers. `burst` stops when every queue is empty;
     `max_tasks`, `max_time` and `memory_limit` (MB) stop after so much. `publish`
-    runs the embedded scheduler.
+    runs the embedded scheduler, as `scheduling` says. `selection` says how queues share the
+    slots: by their weights, evenly, or the first that has something alone. A worker drains while
+    `stop_file` exists. It says what it does, and hears what operators order, each `beat` or
+    third of a lease.
     """
 
     queues: tuple[str, ...] = ("default",)
+    selection: Selection = "weighted"
     concurrency: int = 20
     prefetch: int | None = None
     poll: timedelta = timedelta(seconds=20)
@@ -59,7 +70,10 @@ class WorkerOptions:
     max_tasks: int | None = None
     max_time: timedelta | None = None
     memory_limit: int | None = None
+    stop_file: Path | None = None
+    beat: timedelta = timedelta(seconds=5)
     publish: bool = True
     capture: bool = True
+    scheduling: SchedulerOptions = field(default_factory=SchedulerOptions)
     limits: Limits = field(default_factory=Limits)
     name: str = field(default_factory=_name)

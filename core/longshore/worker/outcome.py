@@ -28,12 +28,22 @@ if TYPE_CHECKING:
     from longshore.worker.options import Limits
 
 _AT_ONCE = timedelta(0)
+_MB = 2**20
 _NEVER = Retry(attempts=1, on=())
 _CONTROL = (RetryLater, Snooze, PermanentError, Cancel)
 
 
 class HandlerTimeoutError(TimeoutError):
     """The attempt took longer than its timeout."""
+
+
+class MemoryLimitError(MemoryError):
+    """The attempt, in its child process, wanted more memory than its `memory_limit` allows."""
+
+    def __init__(self, limit: int, held: int | None = None) -> None:
+        """`held` is what the process had before the handler began, where that was too much."""
+        before = "" if held is None else f", and its process began with {held / _MB:,.0f} MB"
+        super().__init__(f"the attempt may use {limit / _MB:,.0f} MB of memory{before}")
 
 
 class HandlerCancelledError(RuntimeError):
@@ -79,8 +89,12 @@ class Outcomes:
         error: BaseException,
         *,
         capabilities: QueueCapabilities,
+        least: timedelta = _AT_ONCE,
     ) -> Outcome:
-        """A handler raised, or returned one of the outcomes that can be raised as well."""
+        """A handler raised, or returned one of the outcomes that can be raised as well.
+
+        A retry waits `least` at least: for a handler that is left behind, until it has gone.
+        """
         now = held.ctx.clock.now()
         if isinstance(error, Snooze):
             until = max(error.due(now) - now, _AT_ONCE)
@@ -90,7 +104,7 @@ class Outcomes:
         decision = _decided(held, error, now)
         if decision.problem:
             held.ctx.log.warning("%s", decision.problem)
-        wait = decision.delay if decision.retry else None
+        wait = max(decision.delay, least) if decision.retry else None
         return self._end(
             held,
             End.FAILURE,
@@ -201,15 +215,25 @@ class Outcomes:
 def named(held: Holding, error: BaseException) -> BaseException:
     """Name what stopped the handler, where the exception itself does not say it."""
     if held.stopped == "timeout" and not isinstance(error, HandlerTimeoutError):
-        seconds = held.timeout.total_seconds() if held.timeout is not None else 0
-        late = HandlerTimeoutError(f"the attempt took longer than its timeout of {seconds:g} s")
-        late.__cause__ = error
-        return late
+        timeout = late(held)
+        timeout.__cause__ = error
+        return timeout
+    limit = None if held.definition is None else held.definition.options.memory_limit
+    if limit is not None and type(error) is MemoryError:
+        wanted = MemoryLimitError(limit)
+        wanted.__cause__ = error
+        return wanted
     if held.stopped is None and isinstance(error, asyncio.CancelledError):
         own = HandlerCancelledError("the handler cancelled itself; catch CancelledError in it")
         own.__cause__ = error
         return own
     return error
+
+
+def late(held: Holding) -> HandlerTimeoutError:
+    """Say that the attempt took too long."""
+    seconds = held.timeout.total_seconds() if held.timeout is not None else 0
+    return HandlerTimeoutError(f"the attempt took longer than its timeout of {seconds:g} s")
 
 
 def whole_report(held: Holding, result: object) -> Report | None:

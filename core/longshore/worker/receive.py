@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longshore.ports import Ports
     from longshore.protocol import Claimed
     from longshore.queue import Delivery
+    from longshore.worker.admission import Admission
     from longshore.worker.intake import Bid
     from longshore.worker.options import WorkerOptions
     from longshore.worker.slots import Slots
@@ -59,6 +60,7 @@ class Receiver:
         policy: Policy,
         options: WorkerOptions,
         slots: Slots,
+        admission: Admission,
         begin: Callable[[], None],
         backlog: Callable[[], int],
     ) -> None:
@@ -68,12 +70,15 @@ class Receiver:
         self._policy = policy.of(name)
         self._options = options
         self._slots = slots
+        self._admission = admission
         self._begin = begin
         self._backlog = backlog
         self._intake = Intake(self._port, ports, registry, policy, options.name)
         self._taking: asyncio.Task[None] | None = None
-        self._away = self._leaving = False
+        self._receiving: asyncio.Timeout | None = None
+        self._away = self._leaving = self._looked = False
         self._empty_at: int | None = None
+        admission.listen(name, self._interrupt)
 
     @property
     def name(self) -> str:
@@ -96,35 +101,95 @@ class Receiver:
                 await self._taking
 
     async def _fill(self, found_empty: Callable[[], None]) -> None:
-        """Receive once, when there is room."""
-        limit = min(self._room(), self._port.capabilities.max_batch)
-        if limit <= 0 or (self._options.burst and self.is_empty):
-            self._slots.changed.clear()
-            await self._slots.changed.wait()
-            self._empty_at = None
-            return
-        looked_at = self._slots.ended
+        """Receive once, when there is room and the queue is admitted."""
+        if self._options.burst and self.is_empty:
+            await self._news()
+        elif self._admission.is_paused(self.name):
+            await self._stand_by(found_empty)
+        elif not self._admission.has_turn(self.name):
+            self._looked = False
+            await self._news()
+        elif (limit := min(self._room(), self._port.capabilities.max_batch)) <= 0:
+            self._empty_at, self._looked = None, False
+            full = self._slots.is_full(self.name)
+            (self._admission.dry if full else self._admission.unsure)(self.name)
+            await self._news()
+        else:
+            await self._fetch(limit, found_empty)
+
+    async def _fetch(self, limit: int, found_empty: Callable[[], None]) -> None:
+        looked_at, looks = self._slots.ended, self._looks
+        if not self._looked:
+            self._admission.unsure(self.name)
         try:
             came = await self._receive(limit)
         except UnavailableError as error:
             _log.warning("queue %r does not answer, trying again: %s", self.name, error)
+            self._looked = False
+            self._admission.dry(self.name)
             await self._ports.clock.sleep(_PAUSE)
             return
-        self._empty_at = None if came else looked_at
-        if not came:
-            found_empty()
+        self._looked = came is False and not self._options.burst
+        if came is not False:
+            self._empty_at = None
+        else:
+            self._admission.dry(self.name)
+            if not looks:
+                self._empty_at = looked_at
+                found_empty()
             # A queue that answers without waiting must not keep the loop from a stop.
             await self._ports.clock.sleep(0)
 
+    async def _news(self) -> None:
+        """Wait until something has changed in what the worker holds or may receive."""
+        self._slots.changed.clear()
+        await self._slots.changed.wait()
+
+    async def _stand_by(self, found_empty: Callable[[], None]) -> None:
+        """Wait while the queue is paused as on an empty one: it has nothing for us."""
+        self._looked = False
+        self._admission.dry(self.name)
+        looked_at = self._slots.ended
+        self._slots.changed.clear()
+        wait = self._wait().total_seconds()
+        if not self._options.burst:
+            wait = max(wait, _PAUSE)
+        woken = await self._ports.clock.wait(self._slots.changed, wait)
+        self._empty_at = None if woken else looked_at
+        if not woken:
+            found_empty()
+
+    def _interrupt(self) -> None:
+        """End a wait for messages, if there is one; what it had taken goes back at once."""
+        self._looked = False
+        if self._receiving is not None and not self._receiving.expired():
+            self._receiving.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def _looks(self) -> bool:
+        """Whether to ask without waiting first: others wait for what this queue has."""
+        return self._admission.strict and not self._looked and not self._options.burst
+
     def _room(self) -> int:
-        if self._away or self._backlog() > MOST_OUTCOMES * self._options.concurrency:
+        if self._away or self._backlog() > MOST_OUTCOMES * self._slots.concurrency:
             return 0
         return self._slots.free(self.name)
 
-    async def _receive(self, limit: int) -> bool:
+    async def _receive(self, limit: int) -> bool | None:
+        """Receive and begin to claim; whether anything came, None where it was interrupted."""
         lease = self._policy.lease + BROKER_EXTRA
-        deliveries = await self._port.receive(limit=limit, wait=self._wait(), lease=lease)
+        wait = _AT_ONCE if self._looks else self._wait()
+        try:
+            async with asyncio.timeout(None) as self._receiving:
+                deliveries = await self._port.receive(limit=limit, wait=wait, lease=lease)
+        except TimeoutError:
+            if self._receiving is None or not self._receiving.expired():
+                raise
+            return None
+        finally:
+            self._receiving = None
         if deliveries:
+            self._admission.found(self.name)
             self._slots.expect(self.name, len(deliveries))
             earlier = self._taking
             self._taking = asyncio.ensure_future(self._take(deliveries, earlier))
@@ -155,6 +220,8 @@ class Receiver:
             if earlier is not None:
                 await earlier
             room = max(self._slots.room(self.name) + len(deliveries), 0)
+            if self._admission.is_paused(self.name):
+                room = 0
             back = deliveries[room:]
             claimed = await self._claim(deliveries[:room])
         except LeavingError:
@@ -226,9 +293,13 @@ class Receiver:
             await self._ports.clock.sleep(_PAUSE)
 
     def _keep_copy(self, bid: Bid) -> bool:
-        """Another delivery of what is held here: keep its receipt, start nothing (§5, mine)."""
+        """Another delivery of what is held here: keep its receipt, start nothing (§5, mine).
+
+        Not once the attempt has ended: its finish may be in the log already, and this message
+        published for the wake-up which that finish left.
+        """
         held = self._slots.held.get(bid.claim.spec.id)
-        if held is None:
+        if held is None or held.ended:
             return False
         held.keep(bid.delivery)
         return True

@@ -11,11 +11,14 @@ import logging
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from longshore.worker.hangup import HELD_BACK, Hangup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -31,32 +34,44 @@ LIVED: Final = 10.0
 
 _BROKEN: Final = 70
 _SIGNALLED: Final = 128
-_BYTE: Final = b"s"
+STOP: Final = b"s"
+PAUSE: Final = b"p"
+RESUME: Final = b"r"
+_LEAVING: Final = b"l"
 _REQUESTS: Final = ("stopping", "hurrying")
 _KILLING: Final = "killing"
 
 
 @dataclass(slots=True)
 class Child:
-    """A process of ours: its id, our end of the pipe to it, and when it began (monotonic)."""
+    """A process of ours: its id, our end of the line to it, and when it began (monotonic).
+
+    It is `quiet` once it has said all it says, and `succeeded` once another stands in for it.
+    """
 
     pid: int
-    pipe: int
+    line: int
     began: float
     failures: int
+    quiet: bool = False
+    succeeded: bool = False
 
 
 class Supervisor:
     """Keeps `processes` children at work until they end on purpose or a signal comes.
 
-    `serve` runs in each child, is given the pipe over which the supervisor asks it to stop, and
+    `serve` runs in each child, is given the line over which the supervisor asks it to stop, and
     answers the exit code. It starts with the stop signals blocked, so that none is missed, and
     unblocks them once it listens. A child that ends with 0 is done. One that ends with a code of
     `hopeless` would end so again: all are stopped then. Any other is replaced, at once if it had
-    lived a while or ended with a code of `recycled`, and otherwise after a pause that grows.
+    lived a while or ended with a code of `recycled`, and otherwise after a pause that grows. One
+    that said over the line that it will take no more (`announce`) is replaced at once, while it
+    lets end what runs; there are never more than twice `processes`.
 
     A first stop signal asks each child once, a second twice, a third kills them. Signals of a
-    terminal reach the parent alone: each child has a process group of its own.
+    terminal reach the parent alone: each child has a process group of its own. USR2 and CONT are
+    passed on, as a request to pause and to resume. HUP stops the children as a stop signal does;
+    `run` returns then with `reload` set, unless a stop signal came after it.
     """
 
     def __init__(
@@ -75,6 +90,9 @@ class Supervisor:
         self._children: dict[int, Child] = {}
         self._due: list[tuple[float, int]] = []
         self._heard = self._asked = 0
+        self._hangup = Hangup()
+        self._paused = self._told_paused = False
+        self.reload = False
         self._worst = 0
 
     def run(self) -> int:
@@ -85,7 +103,10 @@ class Supervisor:
             self._due = [(0.0, 0)] * self._processes
             while self._due or self._children:
                 self._start_due()
-                self._wait(wakeup)
+                for child in self._wait(wakeup):
+                    self._listen(child)
+                if self._told_paused != self._paused:
+                    self._pass_on_pause()
                 while self._asked < self._heard:
                     self._ask()
                 self._reap()
@@ -99,7 +120,7 @@ class Supervisor:
             self._start(failures)
 
     def _start(self, failures: int) -> None:
-        theirs, ours = os.pipe()
+        theirs, ours = (end.detach() for end in socket.socketpair())
         _flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
@@ -108,6 +129,8 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         os.close(theirs)
         self._children[pid] = Child(pid, ours, time.monotonic(), failures)
+        if self._told_paused:
+            _say(self._children[pid], PAUSE)
         _log.info("worker process %d started", pid)
 
     def _become_child(self, theirs: int, ours: int) -> None:
@@ -116,11 +139,13 @@ class Supervisor:
         try:
             os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
-            for each in (*STOP_SIGNALS, signal.SIGCHLD):
+            for each in (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGCONT):
                 signal.signal(each, signal.SIG_DFL)
-            # With one of these open the pipe of a sibling would not end with the parent.
-            for pipe in (ours, *(child.pipe for child in self._children.values())):
-                os.close(pipe)
+            for each in (signal.SIGHUP, signal.SIGUSR2):
+                signal.signal(each, signal.SIG_IGN)
+            # With one of these open the line of a sibling would not end with the parent.
+            for line in (ours, *(child.line for child in self._children.values())):
+                os.close(line)
             code = self._serve(theirs)
         except BaseException:  # noqa: BLE001 - the process ends here, whatever it was
             _log.exception("a worker process failed")
@@ -129,23 +154,43 @@ class Supervisor:
             _flush()
             os._exit(code)
 
-    def _wait(self, wakeup: int) -> None:
-        """Wait for a signal, or for the next start that is due."""
+    def _wait(self, wakeup: int) -> list[Child]:
+        """Wait for a signal, or for a start that is due; answer which children said something."""
         if not self._children and not self._due:
-            return
+            return []
         soonest = min((at for at, _ in self._due), default=None)
-        left = None if soonest is None else max(soonest - time.monotonic(), 0.0)
-        readable, _, _ = select.select([wakeup], [], [], left)
-        if readable:
+        left = None if soonest is None else max(soonest - time.monotonic(), 0.0) * 1000
+        talking = {child.line: child for child in self._children.values() if not child.quiet}
+        poll = select.poll()
+        for line in (wakeup, *talking):
+            poll.register(line, select.POLLIN)
+        readable = {line for line, _ in poll.poll(left)}
+        if wakeup in readable:
             with suppress(BlockingIOError):
                 os.read(wakeup, 1024)
+        return [child for line, child in talking.items() if line in readable]
+
+    def _listen(self, child: Child) -> None:
+        """Have a child replaced that says it leaves; one that is gone says nothing."""
+        child.quiet = True
+        with suppress(ConnectionError):
+            if os.read(child.line, 1) == _LEAVING:
+                self._succeed(child)
+
+    def _succeed(self, child: Child) -> None:
+        """Start the successor of one that leaves; where too many leave, it waits for its end."""
+        leaving = sum(each.succeeded for each in self._children.values())
+        if not self._asked and leaving < self._processes:
+            child.succeeded = True
+            self._due.append((time.monotonic(), 0))
+            _log.info("worker process %d takes no more, another takes its place", child.pid)
 
     def _reap(self) -> None:
         for child in list(self._children.values()):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 del self._children[pid]
-                os.close(child.pipe)
+                os.close(child.line)
                 self._ended(child, os.waitstatus_to_exitcode(status))
 
     def _ended(self, child: Child, code: int) -> None:
@@ -160,6 +205,8 @@ class Supervisor:
             self._worst = max(self._worst, _SIGNALLED - code if code < 0 else code)
             if code in self._hopeless and not self._asked:
                 self._ask()
+            return
+        if child.succeeded:
             return
         lived = time.monotonic() - child.began >= LIVED
         failures = 0 if lived or code in self._recycled else child.failures + 1
@@ -180,8 +227,14 @@ class Supervisor:
             if kill:
                 os.kill(child.pid, signal.SIGKILL)
             else:
-                with suppress(BrokenPipeError):
-                    os.write(child.pipe, _BYTE)
+                _say(child, STOP)
+
+    def _pass_on_pause(self) -> None:
+        self._told_paused = self._paused
+        word, byte = ("pausing", PAUSE) if self._paused else ("resuming", RESUME)
+        _log.info("%s %d worker processes", word, len(self._children))
+        for child in self._children.values():
+            _say(child, byte)
 
     @contextmanager
     def _hearing(self) -> Generator[int]:
@@ -190,8 +243,13 @@ class Supervisor:
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
         before = {each: signal.signal(each, self._hear) for each in STOP_SIGNALS}
+        for each in (signal.SIGUSR2, signal.SIGCONT):
+            before[each] = signal.signal(each, self._hear_pause)
+        if not self._hangup.ignored:
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._hear_hangup)
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _notice)
         woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         try:
             yield reading
         finally:
@@ -203,7 +261,28 @@ class Supervisor:
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         """Only count: a handler may run while a child is being started."""
-        self._heard += 1
+        self._heard += not self.reload
+        self.reload = False
+
+    def _hear_hangup(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._heard:
+            self.reload = self._hangup.reloads()
+            self._heard = 1
+
+    def _hear_pause(self, number: int, _frame: FrameType | None) -> None:
+        self._paused = number == signal.SIGUSR2
+
+
+def announce(line: int) -> None:
+    """Say in a child that it takes no more tasks, and that another may begin."""
+    with suppress(ConnectionError):
+        os.write(line, _LEAVING)
+
+
+def _say(child: Child, byte: bytes) -> None:
+    """Ask something of a child; one that is gone hears nothing."""
+    with suppress(ConnectionError):
+        os.write(child.line, byte)
 
 
 def _notice(_number: int, _frame: FrameType | None) -> None:

@@ -40,6 +40,10 @@ class Threads:
             thread.start()
         self._jobs.put(job)
 
+    def resize(self, size: int) -> None:
+        """Let there be so many from now on; threads above that stay, and find nothing to do."""
+        self._size = size
+
     def close(self) -> None:
         """Let idle threads end; a busy one ends with its job."""
         for _ in self._threads:

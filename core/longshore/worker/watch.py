@@ -60,6 +60,8 @@ class Watch:
             if now >= one.deadline:
                 one.stop("lost")
             elif one.timeout_at is not None and now >= one.timeout_at:
+                if one.stopped is None:
+                    one.timeout_at = now  # later than planned where something blocked the loop
                 one.stop("timeout")
             else:
                 soonest = min(soonest, one.deadline, one.timeout_at or one.deadline)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from longshore.protocol import End
 from longshore.scheduler import Scheduler
+from longshore.worker.admission import Admission
 from longshore.worker.capture import captured
 from longshore.worker.children import Children
+from longshore.worker.control import FIRST, Control
 from longshore.worker.execute import Executors
 from longshore.worker.lease import LeaseKeeper, LeaseThread
 from longshore.worker.limits import exceeded
@@ -21,6 +21,9 @@ from longshore.worker.outcome import Outcomes
 from longshore.worker.receive import Receiver
 from longshore.worker.settle import Settler
 from longshore.worker.slots import Slots
+from longshore.worker.steering import Steering
+from longshore.worker.stopped import Stopped
+from longshore.worker.stuck import is_stuck, leave, overrun
 from longshore.worker.telling import tell_end, tell_start
 from longshore.worker.threads import Threads
 from longshore.worker.watch import Watch
@@ -37,27 +40,19 @@ if TYPE_CHECKING:
     from longshore.worker.options import WorkerOptions
 
 _log = logging.getLogger("longshore.worker")
+_RECYCLED: Final = frozenset({"max_tasks", "max_time", "memory", "stuck"})
 _UNWIND: Final = 1.0
 """Seconds an interrupted handler has to unwind before it counts as stuck."""
 _LEAVE: Final = timedelta(seconds=2)
 """How long a handler that could not be stopped keeps others from starting its task (§7)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
-    """Why a worker returned (`drained`, `idle`, `max_tasks`, `max_time`, `memory`).
-
-    `stuck` handlers run on threads that cannot be stopped: the process should leave at once.
-    """
-
-    reason: str
-    done: int
-    failed: int
-    stuck: int = 0
-
-
 class Worker:
-    """Serves queues until it is told to stop. Use once; lives on the loop that made it."""
+    """Serves queues until it is told to stop. Use once; lives on the loop that made it.
+
+    `steering` changes it while it runs. `leaving` is set when it takes no more because of one of
+    its limits, and a successor may begin, while it lets end what runs.
+    """
 
     def __init__(
         self,
@@ -73,10 +68,11 @@ class Worker:
         self._options = options
         self._open_ports = open_ports
         self._slots = Slots(options, policy)
+        strict = options.selection == "strict"
+        self._admission = Admission(options.queues, self._slots.changed.set, strict=strict)
         self._outcomes = Outcomes(options.limits)
         self._settler = Settler(ports, self._let_go)
         self._watch = Watch(ports, self._slots.held.values)
-        self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._receivers = [
             Receiver(
                 name,
@@ -85,6 +81,7 @@ class Worker:
                 policy=policy,
                 options=options,
                 slots=self._slots,
+                admission=self._admission,
                 begin=self._begin,
                 backlog=lambda: self._settler.backlog,
             )
@@ -94,8 +91,11 @@ class Worker:
         self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
         self._executors: Executors | None = None
         self._reason: str | None = None
+        self.leaving = asyncio.Event()
         self._failure: BaseException | None = None
-        self._done = self._failed = 0
+        self.steering = Steering(
+            self._admission, self._slots, self._stopping, begin=self._begin, stop=self.stop
+        )
 
     def stop(self, reason: str = "drained") -> None:
         """Drain: receive no more, give back what has not begun, wait for what runs.
@@ -105,6 +105,8 @@ class Worker:
         if self._reason is None:
             self._reason = reason
             self._stopping.set()
+            if reason in _RECYCLED:
+                self.leaving.set()
         else:
             self._hurry.set()
         self._slots.changed.set()
@@ -117,7 +119,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         with ExitStack() as stack:
             stack.enter_context(captured(enabled=self._options.capture))
-            threads = Threads(self._options.concurrency, loop)
+            threads = Threads(self._slots.concurrency, loop)
+            self.steering.grown = threads.resize
             stack.callback(threads.close)
             children = Children(capture=self._options.capture)
             stack.callback(children.close)
@@ -132,9 +135,17 @@ class Worker:
             loop.create_task(self._limit()),
             *self._keep_leases(stack, loop),
         ]
+        ordered = asyncio.Event()
+        if self._ports.store is None:
+            ordered.set()
+        else:
+            control = Control(self._ports, self._ports.store, self._options, self.steering)
+            beating = control.run(self._slots, self._lease.total_seconds(), ordered.set)
+            background.append(loop.create_task(beating))
         if self._options.publish:
-            background.append(loop.create_task(Scheduler(self._ports).run()))
-        receiving = [loop.create_task(one.run(self._found_empty)) for one in self._receivers]
+            scheduler = Scheduler(self._ports, options=self._options.scheduling)
+            background.append(loop.create_task(scheduler.run()))
+        receiving = [loop.create_task(self._receive(one, ordered)) for one in self._receivers]
         for part in (settling, *background, *receiving):
             part.add_done_callback(self._part_ended)
         try:
@@ -148,7 +159,13 @@ class Worker:
         if self._failure is not None:
             raise self._failure
         reason = self._reason or "drained"
-        return Stopped(reason=reason, done=self._done, failed=self._failed, stuck=stuck)
+        slots = self._slots
+        return Stopped(reason=reason, done=slots.done, failed=slots.failed, stuck=stuck)
+
+    async def _receive(self, receiver: Receiver, ordered: asyncio.Event) -> None:
+        """Receive once it is known what is paused, or the store does not say."""
+        await self._ports.clock.wait(ordered, FIRST)
+        await receiver.run(self._found_empty)
 
     def _keep_leases(
         self, stack: ExitStack, loop: asyncio.AbstractEventLoop
@@ -186,7 +203,8 @@ class Worker:
         while self._reason is None:
             await clock.sleep(1.0)
             self._give_back(self._slots.take_stale(clock.monotonic()), None)
-            over = exceeded(self._options, clock.monotonic() - began)
+            now = clock.monotonic()
+            over = exceeded(self._options, now - began) or overrun(self._slots.held.values(), now)
             if over is not None and self._reason is None:
                 self.stop(over)
 
@@ -201,19 +219,28 @@ class Worker:
     # ------------------------------------------------------------------ running
 
     def _begin(self) -> None:
-        """Start what is ready while there are slots."""
+        """Start what is ready while there are slots; what is paused meanwhile goes back."""
+        paused = self._admission.is_paused
+        if self._admission.any_paused:
+            waiting = self._slots.take_waiting(lambda held: paused(held.spec.queue))
+            self._give_back(waiting, None)
+        self._give_back(self._slots.take_crowd(), None)
         while self._reason is None and (held := self._slots.next()) is not None:
+            if self._ports.clock.monotonic() >= held.deadline:
+                held.stop("lost")  # answered too late, or frozen in between
             if held.stopped is None:
                 self._start(held)
             elif held.stopped == "lost":
                 self._let_go(held)
             else:  # cancelled before it began: the log ends it, and says what becomes of it
                 self._give_back([held], None)
+        if self._slots.spent:
+            self.leaving.set()
 
     def _start(self, held: Holding) -> None:
         clock = self._ports.clock
         held.began_at, held.began = clock.now(), clock.monotonic()
-        held.luck = self._random.random()
+        held.luck = self._ports.random.random()
         if held.timeout is not None:
             held.timeout_at = held.began + held.timeout.total_seconds()
             self._watch.expect(held.timeout_at)
@@ -258,7 +285,7 @@ class Worker:
         if held.stopped == "lost":
             return None
         if error is None:
-            self._done += 1
+            self._slots.done += 1
             return self._outcomes.of_result(held, result)
         if held.stopped == "cancel":
             return self._outcomes.cancelled(held)
@@ -266,7 +293,7 @@ class Worker:
         if held.stopped == "drain":
             return self._outcomes.give_back(held, None, capabilities=capabilities)
         outcome = self._outcomes.of_error(held, error, capabilities=capabilities)
-        self._failed += outcome.end is End.FAILURE
+        self._slots.failed += outcome.end is End.FAILURE
         return outcome
 
     def _let_go(self, held: Holding) -> None:
@@ -289,14 +316,34 @@ class Worker:
         await self._until(lambda: all(one.done() for one in receiving), end, hurried=True)
         await _end(receiving)
         self._give_back(self._slots.take_waiting(), None)
-        await self._until(lambda: not self._slots.running, end, hurried=True)
+        await self._until(self._only_stuck, end, hurried=True)
         for held in self._unfinished():
             held.stop("drain")
         soon = self._ports.clock.monotonic() + _UNWIND
-        await self._until(lambda: not self._slots.running, soon, hurried=False)
+        await self._until(self._only_stuck, soon, hurried=False)
         stuck = self._unfinished()
-        self._give_back(stuck, _LEAVE)
+        for held in stuck:
+            if held.stopped == "timeout":
+                await self._fail_late(held)
+        self._give_back([held for held in stuck if not held.ended], _LEAVE)
         return len(stuck)
+
+    def _only_stuck(self) -> bool:
+        """Whether nothing runs that may still end by itself."""
+        now = self._ports.clock.monotonic()
+        return not self._slots.running or all(is_stuck(held, now) for held in self._unfinished())
+
+    async def _fail_late(self, held: Holding) -> None:
+        """End the attempt of a handler that is left behind after its timeout."""
+        error = await leave(held)
+        if held.ended:  # it came to its end meanwhile
+            return
+        held.ended = True
+        capabilities = self._ports.queue(held.spec.queue).capabilities
+        outcome = self._outcomes.of_error(held, error, capabilities=capabilities, least=_LEAVE)
+        self._slots.failed += 1
+        self._settler.add(held, outcome)
+        tell_end(held, outcome, self._ports.clock.monotonic() - held.began)
 
     def _unfinished(self) -> list[Holding]:
         return [one for one in self._slots.held.values() if not one.ended]

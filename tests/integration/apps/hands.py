@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -26,6 +28,29 @@ def hold(ctx: Context, number: int) -> int:
     while not gate.exists() and not ctx.cancelled:
         time.sleep(0.01)
     write(f"ended {number} {ctx.fence}")
+    return number
+
+
+@app.task
+def kills(number: int) -> None:
+    """Take the process away, with everything that runs in it."""
+    write(f"kills {number} {os.getpid()}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+async def works(ctx: Context, number: int) -> int:
+    """Work long enough to have neighbours."""
+    write(f"began {number} {ctx.fence}")
+    await asyncio.sleep(1)
+    return number
+
+
+@app.task(on_lost="fail")
+async def pays(ctx: Context, number: int) -> int:
+    """Do what must not be done twice."""
+    write(f"began {number} {ctx.fence}")
+    await asyncio.sleep(60)
     return number
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from longshore.cli import ExitCode
 from longshore.cli.checks import check_clock, check_place, local_path
+from longshore.protocol import Record
+from longshore.task import TaskSpec, TaskState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from longshore.ports import Ports
     from tests.unit.cli.conftest import Cli
 
 
@@ -40,6 +43,35 @@ def test_json_has_every_check_with_its_verdict_and_next_step(cli: Cli) -> None:
         {check["name"] for check in found["checks"]}
     )
     assert all(set(check) == {"name", "verdict", "text", "next"} for check in found["checks"])
+
+
+def test_a_paused_queue_is_a_warning(cli: Cli) -> None:
+    cli("init")
+    cli("queues", "pause", "mail")
+
+    check = verdicts(cli)["paused mail"]
+    cli("queues", "resume", "mail")
+
+    assert (check["verdict"], check["next"]) == ("warn", "longshore queues resume mail")
+    assert check["text"].startswith("queue mail is paused since 20")
+    assert "paused mail" not in verdicts(cli)
+
+
+def test_due_tasks_that_nobody_publishes_are_a_warning(cli: Cli) -> None:
+    cli("init")
+
+    async def leave(ports: Ports) -> None:
+        now = ports.clock.now() - timedelta(hours=1)
+        spec = TaskSpec(id=ports.ids(), name="add", queue="default", body=b"{}", created_at=now)
+        entry = Record(spec=spec, state=TaskState.SCHEDULED, due_at=now, armed=True)
+        await ports.task_log.record([entry])
+
+    cli.ported(leave)
+    check = verdicts(cli)["scheduler"]
+    cli.json("schedule", "--once")
+
+    assert (check["verdict"], check["next"]) == ("warn", "start a worker, or: longshore schedule")
+    assert verdicts(cli)["scheduler"]["verdict"] == "ok"
 
 
 def test_without_an_application_it_warns(cli: Cli) -> None:

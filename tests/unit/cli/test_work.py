@@ -46,6 +46,10 @@ def wanted(name: str, *words: str) -> Wanted:
         (("--sleep=2",), {"poll": timedelta(seconds=2)}),
         (("--poll", "250ms"), {"poll": timedelta(milliseconds=250)}),
         (("--grace", "1m"), {"grace": timedelta(minutes=1)}),
+        (("--selection", "strict"), {"selection": "strict"}),
+        (("--selection=round-robin",), {"selection": "round-robin"}),
+        (("--stop-file", "stop"), {"stop_file": "stop"}),
+        (("--lock-file=lock",), {"lock_file": "lock"}),
     ],
 )
 @pytest.mark.parametrize("name", ["work", "queue:work", "process:jobs"])
@@ -55,6 +59,13 @@ def test_a_flag_is_the_setting_it_names(
     given = {key: value for key, value in wanted(name, *words).flags.items() if value is not None}
 
     assert given == flags
+
+
+@pytest.mark.parametrize("words", [("--singleton",), ("--flock-worker",)])
+def test_a_worker_is_the_only_one_if_asked_to(words: tuple[str, ...]) -> None:
+    # L23: `--flock-worker` prevents two workers.
+    assert wanted("work", *words, "emails").singleton
+    assert not wanted("work", "emails").singleton
 
 
 @pytest.mark.parametrize(
@@ -125,6 +136,7 @@ def test_as_task_run_limit_is_how_many_are_taken_at_once() -> None:
         (("--sleep", "soon"), "cannot be read as a duration"),
         (("--memory", "0"), "0 is not in the range"),
         (("--processes", "0"), "0 is not in the range"),
+        (("--selection", "random"), "'random' is not one of"),
         (("--output", "nowhere/work.log"), "the log cannot be written to nowhere/work.log"),
     ],
 )

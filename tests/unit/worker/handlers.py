@@ -91,6 +91,46 @@ def dies(path: str) -> str:
     return "unreachable"
 
 
+def ends(how: str) -> None:
+    """End the process as code that is not Python's can."""
+    if how == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif how == "abort":
+        os.abort()
+    else:
+        os._exit(3)
+
+
+def hoards(megabytes: int) -> int:
+    """Use so much memory; what is taken is written to, so that it is there."""
+    return len(bytearray(os.urandom(1)) * (megabytes * 2**20))
+
+
+async def ahoards(megabytes: int) -> int:
+    await asyncio.sleep(0)
+    return hoards(megabytes)
+
+
+leaked: list[bytearray] = []
+
+
+def leaks(megabytes: int) -> int:
+    leaked.append(bytearray(megabytes * 2**20))
+    return os.getpid()
+
+
+def burns(seconds: float) -> int:
+    """Use so much of a processor; answer the process."""
+    while time.process_time() < seconds:
+        hash("x" * 1000)
+    return os.getpid()
+
+
+def burns_in_c() -> None:
+    """Be away in one call that no signal handler written in Python gets into."""
+    pow(3, 10**9)
+
+
 def sleeps(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(120)  # a spawned Python imports everything anew
 ONCE = EnqueueOptions(attempts=1)
+LIMIT = 256 * 2**20
 
 
 @pytest.fixture
@@ -176,9 +177,116 @@ async def test_a_child_that_dies_fails_its_own_attempt_only(yard: Yard, tmp_path
     first, _ = await yard.attempts(bad)
     assert first.error is not None
     assert first.error.type == "ChildDiedError"
-    assert "exit code -9" in first.error.message
+    assert "ended by SIGKILL" in first.error.message
     assert (await yard.row(bad)).result == b'"survived"'
     assert {await yard.state(task) for task in good} == {"succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("segfault", "was ended by SIGSEGV"),
+        ("abort", "was ended by SIGABRT"),
+        ("exit", "ended with exit code 3 before its handler did"),
+    ],
+)
+async def test_a_crash_is_named_and_fails_one_attempt_of_one_task(
+    yard: Yard, how: str, said: str
+) -> None:
+    bad = await yard.enqueue(child(yard, handlers.ends), how, options=ONCE)
+    good = await yard.enqueue(child(yard, handlers.double), 1)
+
+    await yard.drain(concurrency=1)
+
+    row = await yard.row(bad)
+    assert (row.state, row.reason) == (TaskState.FAILED, "error")
+    assert row.error is not None
+    assert said in row.error.message
+    assert await yard.state(good) == "succeeded"
+
+
+@pytest.mark.parametrize("function", [handlers.hoards, handlers.ahoards])
+async def test_more_memory_than_its_limit_fails_the_attempt_and_says_so(
+    yard: Yard, function: Callable[..., object]
+) -> None:
+    definition = child(yard, function, memory_limit=LIMIT)
+    little = await yard.enqueue(definition, 1, options=ONCE)
+    much = await yard.enqueue(definition, 400, options=ONCE)
+    again = await yard.enqueue(definition, 1, options=ONCE)
+
+    await yard.drain(concurrency=1)
+
+    row = await yard.row(much)
+    assert (row.state, row.reason) == (TaskState.FAILED, "error")
+    assert row.error is not None
+    assert row.error.type == "MemoryLimitError"
+    assert row.error.message == "the attempt may use 256 MB of memory"
+    assert "handlers.py" in row.error.traceback
+    assert [await yard.state(one) for one in (little, again)] == ["succeeded"] * 2
+
+
+async def test_a_limit_holds_for_its_own_task_alone(yard: Yard) -> None:
+    limited = child(yard, handlers.hoards, memory_limit=LIMIT, cpu_limit=timedelta(seconds=5))
+    free = child(yard, handlers.leaks)
+    one = await yard.enqueue(limited, 1)
+    other = await yard.enqueue(free, 400)
+
+    await yard.drain(concurrency=1)
+
+    assert [await yard.state(task) for task in (one, other)] == ["succeeded"] * 2
+
+
+async def test_what_another_task_left_in_a_process_is_not_held_against_a_limited_one(
+    yard: Yard,
+) -> None:
+    leaks = await yard.enqueue(child(yard, handlers.leaks), 200)
+    limited = child(yard, handlers.hoards, memory_limit=LIMIT)
+    task = await yard.enqueue(limited, 100, options=ONCE)
+
+    await yard.drain(concurrency=1)
+
+    assert [await yard.state(one) for one in (leaks, task)] == ["succeeded"] * 2
+
+
+async def test_a_limit_below_what_a_process_needs_is_said(yard: Yard) -> None:
+    limited = child(yard, handlers.double, memory_limit=2**20)
+    task = await yard.enqueue(limited, 1, options=ONCE)
+
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert row.error is not None
+    assert row.error.message.startswith("the attempt may use 1 MB of memory, and its process began")
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"), [(handlers.burns, (60.0,)), (handlers.burns_in_c, ())]
+)
+async def test_more_processor_time_than_its_limit_ends_the_attempt_and_says_so(
+    yard: Yard, function: Callable[..., object], arguments: tuple[float, ...]
+) -> None:
+    definition = child(yard, function, cpu_limit=timedelta(seconds=1))
+    task = await yard.enqueue(definition, *arguments, options=ONCE)
+
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert (row.state, row.reason) == (TaskState.FAILED, "error")
+    assert row.error is not None
+    assert row.error.type == "CpuLimitError"
+    assert "may use 1 s of processor time" in row.error.message
+    assert "SIGXCPU" in row.error.message
+
+
+async def test_processor_time_is_counted_for_each_attempt_anew(yard: Yard) -> None:
+    definition = child(yard, handlers.burns, cpu_limit=timedelta(seconds=2))
+    tasks = [await yard.enqueue(definition, used, options=ONCE) for used in (1.5, 3.0, 4.5)]
+
+    await yard.drain(concurrency=1)
+
+    rows = [await yard.row(task) for task in tasks]
+    assert [row.state for row in rows] == [TaskState.SUCCEEDED] * 3
+    assert len({row.result for row in rows}) == 1
 
 
 async def test_a_child_is_killed_at_its_timeout(yard: Yard, tmp_path: Path) -> None:

@@ -263,6 +263,54 @@ async def test_a_task_not_to_be_run_again_fails_when_its_worker_is_lost(yard: Ya
     assert letter.reason == "lost"
 
 
+async def test_last_tries_that_come_together_are_not_held_beside_one_another(yard: Yard) -> None:
+    """They died together and come back together; only the one that runs alone may die of it."""
+    held: list[int] = []
+    dying = True
+
+    async def handler() -> None:
+        if dying:
+            await asyncio.Event().wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+            rows = [row for row in await yard.rows() if row.state is TaskState.RUNNING]
+            held.append(len(rows))
+
+    definition = yard.task(handler)
+    tasks = [await yard.enqueue(definition) for _ in range(4)]
+    for _ in range(3):
+        await kill(yard, tasks[-1])
+    dying = False
+    stopped = await yard.drain(concurrency=4)
+
+    assert stopped.done == 4
+    assert set(held) == {1}
+    assert {await yard.state(task) for task in tasks} == {"succeeded"}
+
+
+async def test_a_last_try_does_not_die_of_what_runs_when_it_comes(yard: Yard) -> None:
+    """Claimed beside a task that then ends the process, it was not alone, and is not to blame."""
+    dying = True
+
+    async def handler() -> None:
+        if dying:
+            await asyncio.Event().wait()
+
+    definition = yard.task(handler)
+    bad = await yard.enqueue(definition)
+    for _ in range(3):
+        await kill(yard, bad)
+    killer = await yard.enqueue(definition, options=EnqueueOptions(priority=100))
+    await kill(yard, killer)
+    lost = (await yard.row(bad)).rescues
+    dying = False
+    stopped = await yard.drain()
+
+    assert lost == 3
+    assert stopped.done == 2
+    assert [await yard.state(task) for task in (bad, killer)] == ["succeeded"] * 2
+
+
 @pytest.mark.parametrize("order", ["last-try-first", "last-try-last"])
 async def test_the_last_try_runs_with_nothing_else_held(yard: Yard, order: str) -> None:
     beside: list[int] = []

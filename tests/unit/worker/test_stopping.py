@@ -336,6 +336,86 @@ async def test_a_worker_that_is_cancelled_stops_its_handlers(yard: Yard) -> None
     yard.left_in_flight = 1
 
 
+# ------------------------------------------------------------------- timeouts nobody can enforce
+
+
+async def test_a_thread_that_ignores_its_timeout_ends_its_worker_once_the_others_have_ended(
+    yard: Yard,
+) -> None:
+    release = threading.Event()
+
+    def hangs() -> None:
+        release.wait(20)
+
+    async def neighbour(ctx: Context) -> str:
+        await ctx.clock.sleep(20)
+        return "finished"
+
+    late = await yard.enqueue(yard.task(hangs, timeout=timedelta(seconds=3)))
+    other = await yard.enqueue(neighbour)
+    worker = yard.worker(grace=timedelta(seconds=60))
+    running = start(worker)
+    await yard.reaches(other, "running")
+    await yard.passes(12)
+    waiting = await yard.enqueue(yard.task(echo))
+    kept = await yard.row(late)
+    stopped = await yard.done(running)
+    release.set()
+    await yard.turn()
+
+    row = await yard.row(late)
+    assert (stopped.reason, stopped.done, stopped.stuck) == ("stuck", 1, 1)
+    assert kept.state is TaskState.RUNNING
+    assert (row.state, row.reason, row.attempts) == (TaskState.RETRYING, "timeout", 1)
+    assert row.due_at - row.updated_at >= timedelta(seconds=2)
+    assert await yard.state(other) == "succeeded"
+    assert await yard.state(waiting) == "queued"
+    assert 20 <= yard.clock.monotonic() < 30
+
+
+async def test_a_last_attempt_that_hangs_fails_and_its_hook_hears_of_it(yard: Yard) -> None:
+    heard: list[str] = []
+    release = threading.Event()
+
+    def hangs() -> None:
+        release.wait(20)
+
+    def on_failure(_: object, error: Exception) -> None:
+        heard.append(type(error).__name__)
+
+    definition = yard.task(hangs, timeout=timedelta(seconds=3), on_failure=on_failure)
+    task = await yard.enqueue(definition, options=EnqueueOptions(attempts=1))
+    stopped = await yard.done(yard.worker().run())
+    release.set()
+
+    row = await yard.row(task)
+    assert (stopped.reason, stopped.failed) == ("stuck", 1)
+    assert (row.state, row.reason) == (TaskState.FAILED, "timeout")
+    assert heard == ["HandlerTimeoutError"]
+
+
+async def test_a_thread_that_ends_soon_after_its_timeout_costs_no_process(yard: Yard) -> None:
+    release = threading.Event()
+
+    def looks(ctx: Context) -> None:
+        while not ctx.cancelled:
+            release.wait(0.001)
+        release.wait(20)
+        raise ValueError("told to stop")
+
+    task = await yard.enqueue(yard.task(looks, timeout=timedelta(seconds=3)))
+    async with yard.working():
+        await yard.reaches(task, "running")
+        await yard.passes(7, step=0.5)
+        release.set()
+        row = await yard.reaches(task, "retrying")
+        again = await yard.enqueue(yard.task(echo))
+        await yard.passes(2)
+        await yard.reaches(again, "succeeded")
+
+    assert row.reason == "timeout"
+
+
 # ------------------------------------------------------------------------------------------ limits
 
 
