@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from longshore.retry import Retry
     from longshore.session import Session
     from longshore.settings import Settings
+    from longshore.size import Size
     from longshore.when import Duration
 
     P = ParamSpec("P")
@@ -140,6 +141,8 @@ class Longshore:
         retry: Retry | int | None = None,
         timeout: Duration | None = None,
         expires: Duration | None = None,
+        memory_limit: Size | None = None,
+        cpu_limit: Duration | None = None,
         tags: Sequence[str] = (),
         category: str | None = None,
         on_lost: str = "rescue",
@@ -152,9 +155,10 @@ class Longshore:
         """Declare a task: a function, method, callable object or class.
 
         A function may be async (run on the loop) or not (run on a thread; in a child process
-        with `executor="process"`). A first parameter annotated `Context`, or named `ctx`, gets
-        the context. `TaskDefinitionError` for a name that is taken or an option that cannot
-        work.
+        with `executor="process"`, where `memory_limit` and `cpu_limit` hold for each attempt).
+        A first parameter annotated `Context`, or named `ctx`, gets the context. `on_lost="fail"`
+        is for work that must not run twice: a task whose worker was lost fails at once.
+        `TaskDefinitionError` for a name that is taken or an option that cannot work.
         """
         declaration = Declaration(
             session=lambda: self.session,

@@ -13,6 +13,7 @@ from longshore.handle import Handle
 from longshore.plan import queue_name, tag_list
 from longshore.priority import parse_priority
 from longshore.retry import Retry
+from longshore.size import parse_size
 from longshore.when import parse_duration
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from longshore.context import Context
     from longshore.definition import TaskDefinition
     from longshore.session import Session
+    from longshore.size import Size
     from longshore.when import Duration, When
 
 _SAID = (
@@ -180,6 +182,8 @@ def options_of(  # noqa: PLR0913 - one keyword for each option
     retry: Retry | int | None = None,
     timeout: Duration | None = None,
     expires: Duration | None = None,
+    memory_limit: Size | None = None,
+    cpu_limit: Duration | None = None,
     tags: Sequence[str] = (),
     category: str | None = None,
     on_lost: str = "rescue",
@@ -199,6 +203,8 @@ def options_of(  # noqa: PLR0913 - one keyword for each option
         retry=retry if retry is None or isinstance(retry, Retry) else Retry(attempts=retry),
         timeout=_limit("timeout", timeout),
         expires=_limit("expires", expires),
+        memory_limit=None if memory_limit is None else parse_size(memory_limit),
+        cpu_limit=_limit("cpu_limit", cpu_limit),
         tags=tag_list(tags),
         category=category,
         lost_fails=on_lost == "fail",

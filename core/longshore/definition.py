@@ -29,8 +29,10 @@ _RUN_METHODS = ("run", "handle", "__call__")
 class TaskOptions:
     """What a definition says of its tasks; None leaves it to the queue's settings.
 
-    `timeout` is per attempt. `lost_fails` ends a task whose worker died instead of running it
-    again. `on_success(ctx, result)` and `on_failure(ctx, error)` run after the last attempt.
+    `timeout` is per attempt, and so are `memory_limit` (bytes) and `cpu_limit`, which only an
+    executor in a process of its own can keep. `lost_fails` ends a task whose worker died instead
+    of running it again. `on_success(ctx, result)` and `on_failure(ctx, error)` run after the last
+    attempt.
     """
 
     queue: str | None = None
@@ -39,6 +41,8 @@ class TaskOptions:
     retry: Retry | None = None
     timeout: timedelta | None = None
     expires: timedelta | None = None
+    memory_limit: int | None = None
+    cpu_limit: timedelta | None = None
     tags: tuple[str, ...] = ()
     category: str | None = None
     lost_fails: bool = False
@@ -144,11 +148,13 @@ def define(
     options = options or TaskOptions()
     if not is_async:
         _refuse_async_hooks(given, function, options)
+    chosen = _executor(given, executor, is_async=is_async)
+    _refuse_limits(given, chosen, options)
     return TaskDefinition(
         name=given,
         function=function,
         arguments=Arguments(given, function, skip_context=not is_class),
-        executor=_executor(given, executor, is_async=is_async),
+        executor=chosen,
         takes_context=_takes_context(given, function, is_class=is_class),
         options=options,
         is_class=is_class,
@@ -284,6 +290,18 @@ def _executor(task: str, wanted: str | None, *, is_async: bool) -> Executor:
         message = f"task {task!r} is not async and would block the loop; drop executor='loop'"
         raise TaskDefinitionError(message)
     return cast("Executor", wanted or ("loop" if is_async else "thread"))
+
+
+def _refuse_limits(task: str, executor: Executor, options: TaskOptions) -> None:
+    """Refuse limits that hold for a whole process where other tasks run in it too."""
+    said = {"memory_limit": options.memory_limit, "cpu_limit": options.cpu_limit}
+    given = [name for name, limit in said.items() if limit is not None]
+    if given and executor != "process":
+        message = (
+            f"task {task!r} has a {given[0]}, which only a process of its own can keep; "
+            "add executor='process'"
+        )
+        raise TaskDefinitionError(message)
 
 
 def _refuse_async_hooks(task: str, function: object, options: TaskOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
@@ -65,6 +66,15 @@ class SupportsSync(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsRehearsal(Protocol):
+    """An adapter that can be tried out without its server, to load what it needs before a fork."""
+
+    def rehearsal(self) -> AbstractContextManager[str]:
+        """Give the URL of a new and empty place that nobody else sees, gone afterwards."""
+        ...
+
+
 def scheme_of(url: str) -> str:
     """Read the scheme; raise `ConfigurationError` where there is none."""
     scheme, found, _ = url.partition("://")
@@ -76,7 +86,11 @@ def scheme_of(url: str) -> str:
 
 def find_adapter(url: str) -> Adapter:
     """Load the adapter that serves the URL's scheme; `AdapterNotFoundError` without one."""
-    scheme = scheme_of(url)
+    return _load(scheme_of(url))
+
+
+@cache  # reading what is installed takes milliseconds and touches much memory
+def _load(scheme: str) -> Adapter:
     found = entry_points(group=ENTRY_POINTS, name=scheme)
     if not found:
         known = sorted(point.name for point in entry_points(group=ENTRY_POINTS))

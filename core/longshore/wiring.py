@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from longshore.policy import Policy, QueuePolicy
 from longshore.ports import Ports
 from longshore.registry import find_adapter
 from longshore.retry import Retry, Steps
+from longshore.scheduler import SchedulerOptions
+from longshore.task import TaskState
 from longshore.worker import Limits, WorkerOptions
 
 if TYPE_CHECKING:
@@ -102,12 +105,31 @@ def worker_options(settings: Settings, queues: tuple[str, ...] = ()) -> WorkerOp
         max_tasks=settings.max_tasks,
         max_time=settings.max_time,
         memory_limit=settings.memory_limit,
+        selection=settings.selection,
+        stop_file=None if settings.stop_file is None else Path(settings.stop_file),
+        scheduling=scheduler_options(settings),
         limits=Limits(
             result=settings.result_limit,
             report=settings.report_limit,
             log_lines=settings.log_lines,
             log_bytes=settings.log_bytes,
         ),
+    )
+
+
+def scheduler_options(settings: Settings) -> SchedulerOptions:
+    """How a scheduler works, in a worker or alone."""
+    keep = {
+        TaskState.SUCCEEDED: settings.keep_succeeded,
+        TaskState.FAILED: settings.keep_failed,
+        TaskState.CANCELLED: settings.keep_cancelled,
+        TaskState.EXPIRED: settings.keep_expired,
+    }
+    return SchedulerOptions(
+        audit_every=settings.audit_every,
+        keep={state: age for state, age in keep.items() if age},
+        message_retention=settings.message_retention,
+        max_rescues=settings.max_rescues,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from longshore.control import Orders
 from longshore.errors import LongshoreError
 from longshore.protocol import MARGIN
 from longshore.store import ABSENT, Delete, Put
@@ -134,6 +135,9 @@ async def check_ports(
         yield warn("log", f"{log.adapter}: what it holds ends with its process", step)
     if ports.store is not None:
         yield await check_store(ports.store, ports)
+        async for check in check_paused(ports.store, ports):
+            yield check
+    yield await check_scheduler(ports)
     found = {one.queue: one for one in await ports.task_log.stats()}
     for name in dict.fromkeys((*served, settings.queue, *settings.queues, *found)):
         async for check in check_queue(ports, name, found.get(name), served):
@@ -154,6 +158,25 @@ async def check_store(store: Store, ports: Ports) -> Check:
         step = "look into the store's own log"
         return fail("store", "what was written could not be read back", step)
     return ok("store", f"writes, reads and deletes; three round trips took {took:.1f} ms")
+
+
+async def check_scheduler(ports: Ports) -> Check:
+    """Whether somebody publishes what is due, and who."""
+    from longshore.scheduler import leader_of  # noqa: PLC0415 - asyncio is slow to import
+
+    late = await ports.task_log.due(before=ports.clock.now() - WAITED_LONG, limit=1)
+    leader = None if ports.store is None else await leader_of(ports.store)
+    if late:
+        text = f"tasks are due and not published; {leader or 'nobody'} leads"
+        return warn("scheduler", text, "start a worker, or: longshore schedule")
+    return ok("scheduler", f"nothing that is due was left; {leader or 'nobody'} leads")
+
+
+async def check_paused(store: Store, ports: Ports) -> AsyncIterator[Check]:
+    """Whether somebody paused a queue, and may have forgotten it."""
+    for name, since in (await Orders(store, ports.clock).paused_queues()).items():
+        text = "is paused" if since is None else f"is paused since {since:%Y-%m-%d %H:%M:%S} UTC"
+        yield warn(f"paused {name}", f"queue {name} {text}", f"longshore queues resume {name}")
 
 
 async def check_queue(

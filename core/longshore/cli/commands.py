@@ -48,6 +48,12 @@ ENTRIES: Final = (
         section=_WORK,
     ),
     Entry(
+        name="schedule",
+        home="schedule:schedule",
+        summary="Run the scheduler alone, beside workers or without any.",
+        section=_WORK,
+    ),
+    Entry(
         name="run",
         home="run:run",
         summary="Run one task here and now, and print what it answers.",
@@ -71,6 +77,18 @@ ENTRIES: Final = (
         name="stats",
         home="stats:stats",
         summary="Count tasks by queue and state, and what waits in each queue.",
+        section=_LOOK,
+    ),
+    Entry(
+        name="queues",
+        home="queues:queues",
+        summary="Show every queue; pause queues, or let workers take from them again.",
+        section=_LOOK,
+    ),
+    Entry(
+        name="workers",
+        home="workers:workers",
+        summary="Show every worker, what it does, and when it was last heard of.",
         section=_LOOK,
     ),
     Entry(
@@ -126,6 +144,13 @@ ENTRIES: Final = (
         home="status:status",
         summary="Bring a task into a state by hand.",
         originals=("task:status",),
+        section=_CHANGE,
+    ),
+    Entry(
+        name="signal",
+        home="signalling:signal",
+        summary="Pause, resume, resize, drain or stop workers, wherever they run.",
+        originals=("task:sig",),
         section=_CHANGE,
     ),
     Entry(

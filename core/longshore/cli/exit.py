@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command; 10 to 12 are answers of `work` alone. See docs/cli.md."""
+    """Exit codes of every command; 10 to 14 are answers of `work` alone. See docs/cli.md."""
 
     OK = 0
     FAILED = 1
@@ -38,6 +38,8 @@ class ExitCode(IntEnum):
     MAX_TASKS = 10
     MAX_TIME = 11
     MEMORY = 12
+    STUCK = 13
+    LOCKED = 14
     UNEXPECTED = 70
     INTERRUPTED = 130
 
@@ -55,6 +57,24 @@ class AppError(InputError):
         self.name = name
 
 
+class NobodyToOrderError(LongshoreError):
+    """No worker is meant by an order."""
+
+    def __init__(self, aim: str) -> None:
+        """`aim` says which workers were meant."""
+        super().__init__(f"there is no worker {aim}; see: longshore workers")
+
+
+class LockedError(LongshoreError):
+    """Another worker holds the lock that lets only one work."""
+
+    def __init__(self, path: str) -> None:
+        """Name the file, and what to do."""
+        super().__init__(
+            f"another worker holds the lock {path}; it ends with that worker's process"
+        )
+
+
 class DoneInPartError(LongshoreError):
     """Part of the work was done before it failed; the message says which."""
 
@@ -67,6 +87,8 @@ _CODES: Final[Mapping[type[LongshoreError], ExitCode]] = {
     MessageError: ExitCode.USAGE,
     TooLargeError: ExitCode.USAGE,
     TaskNotFoundError: ExitCode.NOT_FOUND,
+    NobodyToOrderError: ExitCode.NOT_FOUND,
+    LockedError: ExitCode.LOCKED,
     ConfigurationError: ExitCode.CONFIGURATION,
     StorageError: ExitCode.UNAVAILABLE,
     UnavailableError: ExitCode.UNAVAILABLE,
@@ -92,6 +114,8 @@ _STOPPED: Final[Mapping[str, ExitCode]] = {
     "max_tasks": ExitCode.MAX_TASKS,
     "max_time": ExitCode.MAX_TIME,
     "memory": ExitCode.MEMORY,
+    "stuck": ExitCode.STUCK,
+    "stop_file": ExitCode.OK,
 }
 
 

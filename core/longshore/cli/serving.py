@@ -16,6 +16,8 @@ from longshore.cli.exit import code_of_stop
 from longshore.errors import ConfigurationError
 from longshore.wiring import open_ports, policy_of
 from longshore.worker import Worker
+from longshore.worker.hangup import HELD_BACK, Hangup, begin_anew
+from longshore.worker.supervisor import PAUSE, RESUME, STOP, announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -46,7 +48,7 @@ class Serving:
     tell: Callable[[Stopped], None]
 
     def __call__(self, lifeline: int | None = None) -> int:
-        """Serve, and answer the exit code. `lifeline` is the supervisor's pipe."""
+        """Serve, and answer the exit code. `lifeline` is the line to the supervisor."""
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         return asyncio.run(self._serve(lifeline))
@@ -65,29 +67,60 @@ class Serving:
                 self.options(),
                 open_ports=(lambda: open_ports(settings)) if shared else None,
             )
-            with stopping(worker, lifeline):
+            with stopping(worker, lifeline) as asked, announcing(worker, lifeline):
                 stopped = await worker.run()
         code = code_of_stop(stopped.reason)
         self.tell(stopped)
+        if asked.reload or (stopped.reason == "stuck" and lifeline is None):
+            begin_anew()
         if stopped.stuck:
             leave(code)
         return code
 
 
 @contextmanager
-def stopping(worker: Worker, lifeline: int | None = None) -> Generator[None]:
-    """Drain at the first stop signal, hurry at the second; the third ends the process."""
+def announcing(worker: Worker, lifeline: int | None) -> Generator[None]:
+    """Let the supervisor know when the worker takes no more, so that another may begin."""
+    if lifeline is None:
+        yield
+        return
+
+    async def tell(line: int) -> None:
+        await worker.leaving.wait()
+        announce(line)
+
+    telling = asyncio.ensure_future(tell(lifeline))
+    try:
+        yield
+    finally:
+        telling.cancel()
+
+
+@contextmanager
+def stopping(worker: Worker, lifeline: int | None = None) -> Generator[Asked]:
+    """Drain at the first stop signal, hurry at the second; the third ends the process.
+
+    USR2 pauses, CONT resumes, and HUP drains and then begins anew, which is the supervisor's
+    matter where there is one.
+    """
     asked = Asked(worker)
     loop = asyncio.get_running_loop()
     for each in STOP_SIGNALS:
         loop.add_signal_handler(each, asked.by_signal)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    steering = {signal.SIGUSR2: worker.steering.pause, signal.SIGCONT: worker.steering.resume}
+    if lifeline is None and not asked.hangup.ignored:
+        steering[signal.SIGHUP] = asked.by_hangup
+    for number, heard in steering.items():
+        loop.add_signal_handler(number, heard)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
     if lifeline is not None:
         loop.add_reader(lifeline, asked.by_pipe, lifeline)
     try:
-        yield
+        yield asked
     finally:
         asked.deafen()
+        for number in steering:
+            loop.remove_signal_handler(number)
         if lifeline is not None:
             loop.remove_reader(lifeline)
 
@@ -103,18 +136,38 @@ class Asked:
         """Nobody has asked."""
         self._worker = worker
         self._asked = self._signals = self._bytes = 0
+        self.hangup = Hangup()
+        self.reload = False
 
     def by_signal(self) -> None:
-        """A signal came."""
-        self._signals += 1
+        """A signal came. After a HUP the first says only that nothing is to begin anew."""
+        self._signals += not self.reload
+        self.reload = False
         self._ask()
 
+    def by_hangup(self) -> None:
+        """A HUP came: drain, and begin anew unless the terminal has gone."""
+        if not self._asked:
+            self.reload = self.hangup.reloads()
+            self._signals = 1
+            self._ask()
+
     def by_pipe(self, pipe: int) -> None:
-        """The supervisor asked, a byte for each time; or it died, and the pipe ended."""
-        heard = os.read(pipe, 16)
+        """The supervisor asked something, a byte each; or it died, and the line ended."""
+        try:
+            heard = os.read(pipe, 16)
+        except ConnectionResetError:  # it died before it heard what was said to it
+            heard = b""
         if not heard:
             asyncio.get_running_loop().remove_reader(pipe)
-        self._bytes = max(self._bytes + len(heard), 1)
+            self._bytes = max(self._bytes, 1)
+        self._bytes += heard.count(STOP)
+        self.hangup.let_go()
+        for byte in heard:
+            if byte in PAUSE:
+                self._worker.steering.pause()
+            elif byte in RESUME:
+                self._worker.steering.resume()
         self._ask()
 
     def deafen(self) -> None:

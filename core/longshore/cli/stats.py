@@ -74,7 +74,7 @@ async def _depth(ports: Ports, name: str) -> Depth | str:
 def _rows(
     name: str, found: QueueStats | None, waiting: Depth | str, now: datetime
 ) -> Iterable[tuple[str, ...]]:
-    words = waiting if isinstance(waiting, str) else _words(waiting)
+    words = waiting if isinstance(waiting, str) else in_words(waiting)
     if found is None or not found.by_state:
         return [(name, "-", "0", "-", "-", words)]
     oldest = "-" if found.oldest_open is None else span(now - found.oldest_open)
@@ -87,7 +87,9 @@ def _rows(
     return lines
 
 
-def _words(waiting: Depth) -> str:
+def in_words(waiting: Depth) -> str:
+    """A depth in a line."""
+
     def figure(name: str, count: int) -> str:
         return f"{'~' if name in waiting.approximate else ''}{count}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,6 +13,7 @@ from longshore.cli.command import Command, option
 from longshore.cli.exit import ExitCode
 from longshore.cli.kinds import DURATION, NAMES
 from longshore.cli.sample import with_sample
+from longshore.cli.singleton import lock_path, only_one
 from longshore.when import parse_duration
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 NOVAKIT: Final = "task:run"
 _LOOPS: Final = 10
 _LOOP: Final = timedelta(milliseconds=100)
-_RECYCLED: Final = (ExitCode.MAX_TASKS, ExitCode.MAX_TIME, ExitCode.MEMORY)
+_RECYCLED: Final = (ExitCode.MAX_TASKS, ExitCode.MAX_TIME, ExitCode.MEMORY, ExitCode.STUCK)
 _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
 
 
@@ -34,6 +36,8 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
         "work emails reports --concurrency 50 --processes 4",
         "work --once",
         "work --idle 30s --max-time 10m",
+        "work --queues urgent,default --selection strict",
+        "work --once --singleton --stop-file /run/shop/stop",
         "queue:work emails --workers=4 --memory=100 --max-jobs=500",
         "process:jobs --sleep=2 --queues=emails,default --cooldown=600",
         "task:run --limit=10 --sleep=200000 --idle=3 --output=debug",
@@ -41,6 +45,11 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
 )
 @click.argument("positional", metavar="[QUEUE]...", nargs=-1)
 @option("--queue", "--queues", "-q", "queues", type=NAMES, multiple=True, help="Queues to serve.")
+@option(
+    "--selection",
+    type=click.Choice(("weighted", "strict", "round-robin")),
+    help="How the queues share the worker: by weight, the first first, or evenly.",
+)
 @option("--concurrency", type=click.IntRange(1), help="Tasks at once in one process.")
 @option(
     "--processes",
@@ -71,6 +80,15 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
     help="How long an empty queue is waited on before it is asked again.",
 )
 @option("--grace", type=DURATION, help="How long running tasks may go on when told to stop.")
+@option("--stop-file", metavar="FILE", help="Drain while this file exists, and do not start.")
+@option(
+    "--singleton",
+    "--flock-worker",
+    "singleton",
+    is_flag=True,
+    help="Do not start beside another worker of this host for the same queues (exit 14).",
+)
+@option("--lock-file", metavar="FILE", help="As --singleton, for all that name the same file.")
 @option("--limit", "-l", type=click.IntRange(1), help="As --max-tasks; in task:run see below.")
 @option("--output", metavar="LEVEL|FILE", help="Level of the log, or a file to write it to.")
 @option("--id", "-i", "task_id", metavar="ID", help="Run this one task, as `longshore run --id`.")
@@ -81,7 +99,9 @@ def work(ctx: click.Context, /, **given: Any) -> int:  # noqa: ANN401 - the work
     Serves the named queues, else every queue that the settings or the application's own tasks
     name. TERM, INT or QUIT drains: nothing new is taken, what has not begun goes back, and what
     runs may end within --grace. A second signal interrupts what runs and gives it back, a third
-    ends the process.
+    ends the process. USR2 pauses: what runs goes on, what has not begun goes back, nothing new is
+    taken until CONT. HUP drains, and begins anew in the same process, with settings and code as
+    they are then.
 
     The log goes to standard error, a line when a task begins and when it ends; with --json, an
     object a line, and at the end one on standard output that says why the worker ended.
@@ -102,7 +122,15 @@ def work(ctx: click.Context, /, **given: Any) -> int:  # noqa: ANN401 - the work
         return run_waiting(invocation, wanted.task_id)
     loaded = with_sample(invocation.load(**wanted.flags))
     configure_log(invocation, loaded, wanted.output)
-    return _serve(invocation, loaded, wanted)
+    stop_file = loaded.settings.stop_file
+    if stop_file is not None and Path(stop_file).exists():
+        from longshore.worker import Stopped  # noqa: PLC0415 - only for commands that run tasks
+
+        say_stopped(invocation, Stopped(reason="stop_file", done=0, failed=0))
+        return ExitCode.OK
+    queues = wanted.queues or every_queue(loaded)
+    with only_one(lock_path(loaded.settings, queues, singleton=wanted.singleton)):
+        return _serve(invocation, loaded, wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +143,7 @@ class Wanted:
     idle: timedelta | None
     output: str | None
     task_id: str | None
+    singleton: bool
 
     @classmethod
     def of(cls, given: dict[str, Any], *, as_task_run: bool) -> Wanted:
@@ -131,7 +160,15 @@ class Wanted:
             message = "--once ends at once when the queues are empty, --idle waits: give one"
             raise click.UsageError(message)
         named = (*given["positional"], *(name for group in given["queues"] for name in group))
-        same = ("processes", "max_time", "memory_limit", "grace")
+        same = (
+            "processes",
+            "max_time",
+            "memory_limit",
+            "grace",
+            "selection",
+            "stop_file",
+            "lock_file",
+        )
         return cls(
             queues=tuple(dict.fromkeys(named)),
             flags={**limits, "poll": poll, **{name: given[name] for name in same}},
@@ -139,6 +176,7 @@ class Wanted:
             idle=None if given["burst"] else idle,
             output=given["output"],
             task_id=given["task_id"],
+            singleton=given["singleton"],
         )
 
 
@@ -189,13 +227,20 @@ def _serve(invocation: Invocation, loaded: Loaded, wanted: Wanted) -> int:
 
 def _supervise(invocation: Invocation, serving: Any, processes: int) -> int:  # noqa: ANN401 - imported late
     from longshore.cli.group import Ending  # noqa: PLC0415 - imports this table's commands
+    from longshore.cli.warming import warm  # noqa: PLC0415 - only for several
+    from longshore.worker.hangup import begin_anew  # noqa: PLC0415 - only for several
     from longshore.worker.supervisor import Supervisor  # noqa: PLC0415 - only for several
+
+    warm(serving.settings, serving.registry)
 
     def serve(lifeline: int) -> int:
         return Ending(invocation.output, debug=False).of(lambda: serving(lifeline))
 
     supervisor = Supervisor(serve, processes, recycled=_RECYCLED, hopeless=_HOPELESS)
-    return supervisor.run()
+    code = supervisor.run()
+    if supervisor.reload:
+        begin_anew()
+    return code
 
 
 def every_queue(loaded: Loaded) -> tuple[str, ...]:

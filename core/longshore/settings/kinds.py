@@ -137,6 +137,7 @@ url: Final = text(
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s]*",
     "a URL without spaces, such as sqlite:///longshore.db or memory://",
 )
+path: Final = text(r"[^\0]+", "the path of a file")
 queue_name: Final = text(
     r"[A-Za-z0-9_.-]{1,80}",
     "a queue's name: letters, digits, - _ . (1 to 80)",

@@ -36,8 +36,10 @@ _TRACE: Final = "(trace)"
 
 _INHERITED: Final = ("attempts", "timeout", "lease")
 _ZERO: Final = timedelta(0)
+SHORTEST_AUDIT: Final = timedelta(minutes=1)
 
 _Url = Annotated[str, BeforeValidator(kinds.url)]
+_Keep = Annotated[timedelta | None, BeforeValidator(kinds.optional(kinds.duration(_ZERO)))]
 _PortUrl = Annotated[str | None, BeforeValidator(kinds.optional(kinds.url))]
 
 
@@ -154,6 +156,18 @@ class Settings(BaseSettings):
         default=timedelta(seconds=30),
         description="How long running tasks may go on when a worker is asked to stop.",
     )
+    selection: Literal["weighted", "strict", "round-robin"] = Field(
+        default="weighted",
+        description="How a worker's queues share it: by weight, the first first, or evenly.",
+    )
+    stop_file: Annotated[str | None, BeforeValidator(kinds.optional(kinds.path))] = Field(
+        default=None,
+        description="A file that makes workers drain while it exists, and none start.",
+    )
+    lock_file: Annotated[str | None, BeforeValidator(kinds.optional(kinds.path))] = Field(
+        default=None,
+        description="A file that one worker locks while it works; a second one does not start.",
+    )
     max_rescues: Annotated[int, BeforeValidator(kinds.whole(0, 1000))] = Field(
         default=3,
         description="How often a task is taken over from a lost worker before it counts as poison.",
@@ -188,9 +202,32 @@ class Settings(BaseSettings):
         default=65_536,
         description="Bytes kept of what one attempt logs and prints.",
     )
-    retention: Annotated[timedelta, BeforeValidator(kinds.duration(_ZERO))] = Field(
+    keep_succeeded: _Keep = Field(
+        default=timedelta(days=7),
+        description="How long the log keeps tasks that succeeded; none or 0: for ever.",
+    )
+    keep_failed: _Keep = Field(
+        default=timedelta(days=30),
+        description="How long the log keeps tasks that failed; none or 0: for ever.",
+    )
+    keep_cancelled: _Keep = Field(
+        default=timedelta(days=7),
+        description="How long the log keeps tasks that were cancelled; none or 0: for ever.",
+    )
+    keep_expired: _Keep = Field(
+        default=timedelta(days=7),
+        description="How long the log keeps tasks that expired; none or 0: for ever.",
+    )
+    message_retention: Annotated[timedelta, BeforeValidator(kinds.duration(_ZERO))] = Field(
         default=timedelta(days=28),
-        description="How long the log keeps tasks that have ended.",
+        description=(
+            "How long brokers keep a message, queue and dead letters together; no task is removed"
+            " from a log elsewhere before that."
+        ),
+    )
+    audit_every: Annotated[timedelta, BeforeValidator(kinds.duration(SHORTEST_AUDIT))] = Field(
+        default=timedelta(minutes=15),
+        description="How often tasks are looked for whose messages the broker has lost.",
     )
     log_level: Annotated[str, BeforeValidator(kinds.log_level)] = Field(
         default="INFO",
