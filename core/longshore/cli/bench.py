@@ -6,7 +6,7 @@ import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,16 +21,27 @@ if TYPE_CHECKING:
     from longshore.cli.invocation import Invocation
     from longshore.cli.output import Output
 
+RUNS: Final = 5
+_OF_ROWS: Final = ("rows", "runs", "quick", "listed")
+_OF_CHAOS: Final = ("seconds", "workers", "seed")
+_FLAGS: Final = {"rows": "ROW", "listed": "--list"}
 _STYLES = {"reached": "ok", "not reached": "fail", "not measured": "warn"}
 
 
 @click.command(
     "bench",
     cls=Command,
-    examples=("bench", "bench enqueue drain", "bench 3 --runs 10", "bench --quick --json"),
+    examples=(
+        "bench",
+        "bench enqueue drain",
+        "bench 3 --runs 10",
+        "bench --quick --json",
+        "bench --chaos",
+        "bench --chaos --tasks 2000 --seconds 15 --seed 7 --url sqlite:///try.db",
+    ),
 )
 @click.argument("rows", metavar="[ROW]...", nargs=-1)
-@option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Runs of each row.")
+@option("--runs", type=click.IntRange(1), help="Runs of each row. Default: 5.")
 @option("--tasks", type=click.IntRange(1), help="Tasks of each run, in place of the row's own.")
 @option("--quick", is_flag=True, help="One run of few tasks: whether it works, not how fast.")
 @option("--list", "listed", is_flag=True, help="List the rows, and measure nothing.")
@@ -45,48 +56,82 @@ _STYLES = {"reached": "ok", "not reached": "fail", "not measured": "warn"}
     metavar="FILE",
     help="Write everything that was measured to a file, as JSON.",
 )
+@option("--chaos", is_flag=True, help="Kill, stop and restart workers, and count what was lost.")
+@option(
+    "--seconds",
+    type=click.FloatRange(1),
+    help="With --chaos: how long workers are broken. Default: 90.",
+)
+@option("--workers", type=click.IntRange(1, 64), help="With --chaos: worker processes. Default: 4.")
+@option("--seed", type=click.IntRange(0), help="With --chaos: repeat the plan of an earlier run.")
 @click.pass_obj
-def bench(  # noqa: PLR0913 - one parameter for each option
-    invocation: Invocation,
-    *,
-    rows: tuple[str, ...],
-    runs: int,
-    tasks: int | None,
-    quick: bool,
-    listed: bool,
-    folder: Path | None,
-    save: Path | None,
-) -> int:
+def bench(invocation: Invocation, /, *, chaos: bool, **given: Any) -> int:  # noqa: ANN401 - its options
     """Measure what this machine does with SQLite, beside raw sqlite3 and huey.
 
     ROW is a name or number of --list; all are measured where none is given, which takes some
     minutes. Each run has new databases and a process of its own. Where tasks were lost or done
     twice the exit code is 1; a goal that is not reached is only said. docs/benchmarks.md tells
     how each is measured.
+
+    With --chaos nothing is measured and much is broken: workers are killed each second, stopped
+    past their leases and restarted, while they run 10,000 tasks; what must hold all the same is
+    counted, and the exit code is 1 where something does not. It uses a SQLite file of its own,
+    or, with --url, the queue longshore-chaos of another broker.
     """
-    _refuse_shared(invocation)
-    output = invocation.output
+    shared = {"app": invocation.app, "url": invocation.url}
+    if chaos:
+        _refuse(shared | given, ("app", *_OF_ROWS), "with --chaos, which measures no rows")
+        rest = {name: value for name, value in given.items() if name not in _OF_ROWS}
+        return _break(invocation, rest)
+    _refuse(shared, ("app", "url"), "here: bench measures databases and tasks of its own")
+    _refuse(given, _OF_CHAOS, "without --chaos")
+    rest = {name: value for name, value in given.items() if name not in _OF_CHAOS}
+    return _measure(invocation.output, **rest)
+
+
+def _refuse(given: dict[str, Any], names: tuple[str, ...], where: str) -> None:
+    """Ignore nothing silently that was given and has no meaning."""
+    said = [_FLAGS.get(name, f"--{name}") for name in names if _is_given(given[name])]
+    if said:
+        message = f"{' and '.join(said)} cannot be used {where}"
+        raise click.UsageError(message)
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False and value != ()
+
+
+def _break(invocation: Invocation, given: dict[str, Any]) -> int:
+    from longshore.cli.chaos import Wanted, break_workers  # noqa: PLC0415 - only for chaos
+
+    return break_workers(invocation.output, Wanted(url=invocation.url, **given))
+
+
+def _measure(  # noqa: PLR0913 - one parameter for each option
+    output: Output,
+    *,
+    rows: tuple[str, ...],
+    runs: int | None,
+    tasks: int | None,
+    quick: bool,
+    listed: bool,
+    folder: Path | None,
+    save: Path | None,
+) -> int:
     wanted = _found(rows)
     if listed:
         output.table(("row", "name", "what", "tasks"), [_entry(row) for row in wanted])
         return ExitCode.OK
     counts = {row.name: tasks or (row.quick if quick else row.tasks) for row in wanted}
+    times = 1 if quick else runs or RUNS
     with tempfile.TemporaryDirectory(dir=folder, prefix="longshore-bench-") as place:
         host = _described(output, Path(place))
         results: list[Result] = []
-        for result in _measured(output, wanted, 1 if quick else runs, counts, Path(place)):
+        for result in _measured(output, wanted, times, counts, Path(place)):
             results.append(result)
             if save is not None:
                 _save(save, host, results)
     return _ended(output, host, results)
-
-
-def _refuse_shared(invocation: Invocation) -> None:
-    """The databases and the application are the measurements' own."""
-    for name in ("url", "app"):
-        if getattr(invocation, name) is not None:
-            message = f"--{name} cannot be used: bench measures databases and tasks of its own"
-            raise click.UsageError(message)
 
 
 def _found(rows: tuple[str, ...]) -> tuple[Row, ...]:

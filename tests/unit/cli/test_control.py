@@ -183,7 +183,7 @@ def test_a_change_of_queues_needs_a_verb_and_a_name(cli: Cli, words: tuple[str, 
         (("-q", "mail"), [ONE, TWO]),
         (("-q=mail", "--host=web-1"), [ONE]),
     ],
-    ids=str,
+    ids=["all", "id", "name", "host", "queue", "queue-of-both", "queue-and-host"],
 )
 def test_an_order_reaches_the_workers_that_are_meant(
     cli: Cli, words: tuple[str, ...], meant: list[WorkerEntry]
