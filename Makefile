@@ -64,6 +64,13 @@ echo 'No Python $(NEWEST) was found, so the tests did not run on it; CI fails he
 @[ -z "$${CI:-}" ]
 endef
 
+# Seeds of the simulation; CI runs the first 2,000 of them with the tests.
+SEEDS ?= 2000
+
+.PHONY: simulate
+simulate: .venv/.dev ## run SEEDS=2000 simulated worlds, and print the seeds that break a promise
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
 .PHONY: check
 check: .venv/.dev ## lint, formatting, types, import directions
 	$(BIN)/ruff check

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from longshore.ports import Ports
     from tests.unit.cli.conftest import Cli
 
+BASE = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+"""Beats are told relative to this, and written relative to now: a run of all tests is long."""
+
 ONE = WorkerEntry(
     id="web-1:7-abc123",
     name="web-1:7",
@@ -33,9 +36,9 @@ ONE = WorkerEntry(
     held=3,
     done=40,
     failed=2,
-    tasks=(Running(id="t1", task="add", queue="default", since=datetime.now(UTC)),),
-    started_at=datetime(2026, 11, 22, 10, 0, tzinfo=UTC),
-    beat_at=datetime.now(UTC),
+    tasks=(Running(id="t1", task="add", queue="default", since=BASE),),
+    started_at=BASE,
+    beat_at=BASE,
     every=60.0,
 )
 TWO = replace(ONE, id="web-2:9-def456", name="web-2:9", host="web-2", queues=("mail",), tasks=())
@@ -46,8 +49,9 @@ def beat(cli: Cli, *entries: WorkerEntry) -> None:
 
     async def work(ports: Ports) -> None:
         assert ports.store is not None
+        age = datetime.now(UTC) - BASE
         for entry in entries:
-            await Registry(ports.store).beat(entry)
+            await Registry(ports.store).beat(replace(entry, beat_at=entry.beat_at + age))
 
     cli.ported(work)
 
