@@ -1,0 +1,74 @@
+"""The clocks of simulated processes and servers, on the virtual loop's time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from math import isinf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.loop import Process, VirtualLoop
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class SimulatedClock:
+    """A wall clock ahead by its process's skew, and a monotonic one that is right."""
+
+    def __init__(self, loop: VirtualLoop, process: Process) -> None:
+        self._loop = loop
+        self._process = process
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._loop.time() + self._process.skew)
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waiter = self._loop.create_future()
+        timer = None if isinf(seconds) else self._loop.call_later(seconds, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def wait(
+        self,
+        event: asyncio.Event,
+        timeout: float | None,  # noqa: ASYNC109 - the port's signature
+    ) -> bool:
+        if timeout is None or event.is_set():
+            return await event.wait()
+        if timeout <= 0:
+            await asyncio.sleep(0)
+            return event.is_set()
+        try:
+            async with asyncio.timeout(None if isinf(timeout) else timeout):
+                return await event.wait()
+        except TimeoutError:
+            return event.is_set()
+
+
+class ServerClock(SimulatedClock):
+    """The clock a log judges by: its own, or, where `of_caller`, that of who calls it."""
+
+    def __init__(self, loop: VirtualLoop, process: Process, *, of_caller: bool) -> None:
+        super().__init__(loop, process)
+        self._of_caller = of_caller
+        self.caller: Process | None = None
+
+    def now(self) -> datetime:
+        if self._of_caller and self.caller is not None:
+            return START + timedelta(seconds=self._loop.time() + self.caller.skew)
+        return super().now()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

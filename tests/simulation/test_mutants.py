@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulation import protocol_model
+from tests.simulation.mutants import BEYOND_THE_MODEL, ELSEWHERE, MUTANTS, OF_THE_MODEL
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(300)  # a minute on the cores of CI, longer where they are shared
+def test_the_simulation_finds_every_planted_mistake() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.mutants"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {one["name"] for one in results} == set(MUTANTS), done.stderr
+    assert [one for one in results if one["seed"] is None] == []
+
+
+def test_every_mistake_of_the_model_is_planted_or_accounted_for() -> None:
+    model: Any = protocol_model
+    of_the_model = {name for name, *_ in model.MUTANTS}
+
+    assert {one.name for one in OF_THE_MODEL} | set(ELSEWHERE) == of_the_model
+
+
+def test_mistakes_have_names_of_their_own() -> None:
+    assert len(MUTANTS) == len(OF_THE_MODEL) + len(BEYOND_THE_MODEL)
