@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from longshore.bench.figures import Row
 
-TASKS = {"start": 1, "pickup": 4, "sleep": 120}
+TASKS = {"start": 1, "stop": 1, "pickup": 4, "sleep": 120}
 FEW = 60
 WITHOUT_HUEY = "import sys\nsys.modules['huey'] = None\n"
 

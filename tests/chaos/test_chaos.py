@@ -20,6 +20,7 @@ TASKS = 1500
 OUTLASTING = 3
 
 
+@pytest.mark.once
 @pytest.mark.timeout(240)
 def test_whatever_is_done_to_workers_every_promise_is_kept(tmp_path: Path) -> None:
     words = ("--tasks", str(TASKS), "--seconds", "10", "--seed", "11", "--json")
@@ -60,6 +61,7 @@ def test_a_queue_that_somebody_uses_is_refused_and_left_as_it_is(tmp_path: Path)
         assert handle.status() == "queued"
 
 
+@pytest.mark.once
 @pytest.mark.timeout(240)
 def test_on_a_broker_that_is_named_other_tasks_are_left_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/users.db"

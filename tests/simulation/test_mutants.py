@@ -14,6 +14,7 @@ from tests.simulation.mutants import BEYOND_THE_MODEL, ELSEWHERE, MUTANTS, OF_TH
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)  # a minute on the cores of CI, longer where they are shared
 def test_the_simulation_finds_every_planted_mistake() -> None:
     done = subprocess.run(

@@ -24,6 +24,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)  # two minutes on the cores of CI, longer where they are shared
 def test_every_promise_holds_whatever_goes_wrong() -> None:
     done = run("--seeds", str(SEEDS))
