@@ -242,9 +242,16 @@ async def test_a_handler_that_blocks_the_loop_loses_no_lease_on_a_file(tmp_path:
     url = f"sqlite:///{tmp_path / 'tasks.db'}"
     policy = Policy(default=QueuePolicy(lease=timedelta(seconds=1)))
 
+    began = threading.Event()
+
     async def blocks(ctx: Context) -> int:
+        began.set()
         time.sleep(4)  # noqa: ASYNC251 - that is what is tested
         return ctx.fence
+
+    def rivals() -> None:
+        assert began.wait(20)
+        asyncio.run(other(url, yard, policy))
 
     async with (
         open_yard(together=True, clock=SystemClock(), urls=(url, "memory://")) as yard,
@@ -253,7 +260,7 @@ async def test_a_handler_that_blocks_the_loop_loses_no_lease_on_a_file(tmp_path:
         task = await yard.enqueue(blocks)
         options = WorkerOptions(publish=False, burst=True)
         worker = Worker(ports, yard.registry, policy, options, open_ports=lambda: opened(url))
-        rival = threading.Thread(target=lambda: asyncio.run(other(url, yard, policy)))
+        rival = threading.Thread(target=rivals)
         rival.start()
         await worker.run()
         rival.join()
