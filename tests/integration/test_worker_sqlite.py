@@ -249,10 +249,6 @@ async def test_a_handler_that_blocks_the_loop_loses_no_lease_on_a_file(tmp_path:
         time.sleep(4)  # noqa: ASYNC251 - that is what is tested
         return ctx.fence
 
-    def rivals() -> None:
-        assert began.wait(20)
-        asyncio.run(other(url, yard, policy))
-
     async with (
         open_yard(together=True, clock=SystemClock(), urls=(url, "memory://")) as yard,
         opened(url) as ports,
@@ -260,7 +256,12 @@ async def test_a_handler_that_blocks_the_loop_loses_no_lease_on_a_file(tmp_path:
         task = await yard.enqueue(blocks)
         options = WorkerOptions(publish=False, burst=True)
         worker = Worker(ports, yard.registry, policy, options, open_ports=lambda: opened(url))
-        rival = threading.Thread(target=rivals)
+
+        def look() -> None:
+            assert began.wait(20)
+            asyncio.run(other(url, yard, policy))
+
+        rival = threading.Thread(target=look)
         rival.start()
         await worker.run()
         rival.join()
