@@ -8,34 +8,32 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from longshore.protocol import End
 from longshore.scheduler import Scheduler
 from longshore.worker.admission import Admission
 from longshore.worker.capture import captured
 from longshore.worker.children import Children
 from longshore.worker.control import FIRST, Control
+from longshore.worker.ending import Endings
 from longshore.worker.execute import Executors
 from longshore.worker.lease import LeaseKeeper, LeaseThread
 from longshore.worker.limits import exceeded
-from longshore.worker.outcome import Outcomes
 from longshore.worker.receive import Receiver
 from longshore.worker.settle import Settler
 from longshore.worker.slots import Slots
 from longshore.worker.steering import Steering
 from longshore.worker.stopped import Stopped
-from longshore.worker.stuck import is_stuck, leave, overrun
-from longshore.worker.telling import tell_end, tell_start
+from longshore.worker.stuck import is_stuck, overrun
+from longshore.worker.telling import tell_start
 from longshore.worker.threads import Threads
 from longshore.worker.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from longshore.definition import TaskRegistry
     from longshore.policy import Policy
     from longshore.ports import Ports
-    from longshore.protocol import Outcome
     from longshore.worker.holding import Holding, Stop
     from longshore.worker.options import WorkerOptions
 
@@ -70,8 +68,8 @@ class Worker:
         self._slots = Slots(options, policy)
         strict = options.selection == "strict"
         self._admission = Admission(options.queues, self._slots.changed.set, strict=strict)
-        self._outcomes = Outcomes(options.limits)
         self._settler = Settler(ports, self._let_go)
+        self._endings = Endings(ports, options.limits, self._slots, self._settler)
         self._watch = Watch(ports, self._slots.held.values)
         self._receivers = [
             Receiver(
@@ -202,7 +200,7 @@ class Worker:
         began = clock.monotonic()
         while self._reason is None:
             await clock.sleep(1.0)
-            self._give_back(self._slots.take_stale(clock.monotonic()), None)
+            self._endings.give_back(self._slots.take_stale(clock.monotonic()))
             now = clock.monotonic()
             over = exceeded(self._options, now - began) or overrun(self._slots.held.values(), now)
             if over is not None and self._reason is None:
@@ -223,8 +221,8 @@ class Worker:
         paused = self._admission.is_paused
         if self._admission.any_paused:
             waiting = self._slots.take_waiting(lambda held: paused(held.spec.queue))
-            self._give_back(waiting, None)
-        self._give_back(self._slots.take_crowd(), None)
+            self._endings.give_back(waiting)
+        self._endings.give_back(self._slots.take_crowd())
         while self._reason is None and (held := self._slots.next()) is not None:
             if self._ports.clock.monotonic() >= held.deadline:
                 held.stop("lost")  # answered too late, or frozen in between
@@ -233,7 +231,7 @@ class Worker:
             elif held.stopped == "lost":
                 self._let_go(held)
             else:  # cancelled before it began: the log ends it, and says what becomes of it
-                self._give_back([held], None)
+                self._endings.give_back([held])
         if self._slots.spent:
             self.leaving.set()
 
@@ -256,45 +254,10 @@ class Worker:
         if held.ended:  # given back before, because it could not be stopped
             self._slots.changed.set()
             return
-        held.ended = True
-        took = self._ports.clock.monotonic() - held.began
-        self._slots.took(took)
-        outcome = self._described(held, result, error)
-        if outcome is None:
+        if not self._endings.end(held, result, error):
             self._let_go(held)
-        else:
-            self._settler.add(held, outcome)
         self._slots.changed.set()
         self._begin()
-        tell_end(held, outcome, took)
-
-    def _described(
-        self, held: Holding, result: object, error: BaseException | None
-    ) -> Outcome | None:
-        """Make the outcome; where even that fails, one that says so: no end is ever lost here."""
-        try:
-            return self._outcome(held, result, error)
-        except Exception as broken:  # noqa: BLE001 - a bug of ours must not lose a task
-            _log.exception("the end of task %s could not be described", held.spec.id)
-            return self._outcomes.of_broken(held, broken, succeeded=error is None)
-
-    def _outcome(
-        self, held: Holding, result: object, error: BaseException | None
-    ) -> Outcome | None:
-        """What the log is told; None where the lease is lost and nothing may be said."""
-        if held.stopped == "lost":
-            return None
-        if error is None:
-            self._slots.done += 1
-            return self._outcomes.of_result(held, result)
-        if held.stopped == "cancel":
-            return self._outcomes.cancelled(held)
-        capabilities = self._ports.queue(held.spec.queue).capabilities
-        if held.stopped == "drain":
-            return self._outcomes.give_back(held, None, capabilities=capabilities)
-        outcome = self._outcomes.of_error(held, error, capabilities=capabilities)
-        self._slots.failed += outcome.end is End.FAILURE
-        return outcome
 
     def _let_go(self, held: Holding) -> None:
         """Hold a task no more: its message is dealt with, or somebody else's."""
@@ -315,7 +278,7 @@ class Worker:
             one.cancel()
         await self._until(lambda: all(one.done() for one in receiving), end, hurried=True)
         await _end(receiving)
-        self._give_back(self._slots.take_waiting(), None)
+        self._endings.give_back(self._slots.take_waiting())
         await self._until(self._only_stuck, end, hurried=True)
         for held in self._unfinished():
             held.stop("drain")
@@ -324,8 +287,8 @@ class Worker:
         stuck = self._unfinished()
         for held in stuck:
             if held.stopped == "timeout":
-                await self._fail_late(held)
-        self._give_back([held for held in stuck if not held.ended], _LEAVE)
+                await self._endings.fail_late(held, least=_LEAVE)
+        self._endings.give_back([held for held in stuck if not held.ended], _LEAVE)
         return len(stuck)
 
     def _only_stuck(self) -> bool:
@@ -333,27 +296,8 @@ class Worker:
         now = self._ports.clock.monotonic()
         return not self._slots.running or all(is_stuck(held, now) for held in self._unfinished())
 
-    async def _fail_late(self, held: Holding) -> None:
-        """End the attempt of a handler that is left behind after its timeout."""
-        error = await leave(held)
-        if held.ended:  # it came to its end meanwhile
-            return
-        held.ended = True
-        capabilities = self._ports.queue(held.spec.queue).capabilities
-        outcome = self._outcomes.of_error(held, error, capabilities=capabilities, least=_LEAVE)
-        self._slots.failed += 1
-        self._settler.add(held, outcome)
-        tell_end(held, outcome, self._ports.clock.monotonic() - held.began)
-
     def _unfinished(self) -> list[Holding]:
         return [one for one in self._slots.held.values() if not one.ended]
-
-    def _give_back(self, holdings: Collection[Holding], wait: timedelta | None) -> None:
-        for held in holdings:
-            held.ended = True
-            capabilities = self._ports.queue(held.spec.queue).capabilities
-            outcome = self._outcomes.give_back(held, wait, capabilities=capabilities)
-            self._settler.add(held, outcome)
 
     async def _write_out(self, settling: asyncio.Task[None]) -> None:
         """Let the last outcomes be written, as long as a log that is away may keep a stop waiting.

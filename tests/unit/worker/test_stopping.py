@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from longshore import Context
+from longshore import Context, Snooze
 from longshore.conformance import FlakyQueue, FlakyTaskLog, SlowQueue, SlowTaskLog
 from longshore.draft import Draft, EnqueueOptions
 from longshore.errors import UnavailableError
@@ -114,6 +114,41 @@ async def test_what_is_still_running_when_the_grace_ends_is_interrupted_and_give
     assert (row.state, row.attempts) == (TaskState.QUEUED, 0)
     assert await yard.outcomes(task) == ["given_back"]
     assert (await yard.depth()).ready == 1
+
+
+async def test_what_a_handler_asks_for_when_it_is_told_to_stop_holds(yard: Yard) -> None:
+    async def handler() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise Snooze("1 hour") from None
+
+    task = await yard.enqueue(handler)
+    worker = yard.worker(grace=NO_GRACE)
+    running = start(worker)
+    await yard.reaches(task, "running")
+    await stop(yard, worker, running, times=1)
+
+    row = await yard.row(task)
+    assert (row.state, row.attempts) == (TaskState.SCHEDULED, 0)
+    assert row.due_at - yard.clock.now() > timedelta(minutes=59)
+
+
+async def test_an_error_of_a_handler_that_is_told_to_stop_is_no_failure(yard: Yard) -> None:
+    async def handler() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError("closed under me") from None
+
+    task = await yard.enqueue(handler, options=EnqueueOptions(attempts=1))
+    worker = yard.worker(grace=NO_GRACE)
+    running = start(worker)
+    await yard.reaches(task, "running")
+    await stop(yard, worker, running, times=1)
+
+    row = await yard.row(task)
+    assert (row.state, row.attempts) == (TaskState.QUEUED, 0)
 
 
 async def test_a_second_stop_interrupts_at_once(yard: Yard) -> None:
