@@ -30,6 +30,7 @@ def test_the_child_processes_of_a_killed_worker_end_with_it(tmp_path: Path) -> N
     with running("a worker", work(), tmp_path, environment(url, app=APP)) as worker:
         until((tmp_path / "journal.txt").exists)
         children = psutil.Process(worker.pid).children(recursive=True)
+        assert children, "the task runs in no child process"
 
         os.kill(worker.pid, signal.SIGKILL)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from math import isinf
+from math import inf
 from typing import TYPE_CHECKING
+
+from longshore.clock import SystemClock
 
 if TYPE_CHECKING:
     from tests.simulation.loop import Process, VirtualLoop
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class SimulatedClock:
+class SimulatedClock(SystemClock):
     """A wall clock ahead by its process's skew, and a monotonic one that is right."""
 
     def __init__(self, loop: VirtualLoop, process: Process) -> None:
@@ -27,32 +29,14 @@ class SimulatedClock:
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        waiter = self._loop.create_future()
-        timer = None if isinf(seconds) else self._loop.call_later(seconds, _wake, waiter)
-        try:
-            await waiter
-        finally:
-            if timer is not None:
-                timer.cancel()
+        await self.wait(asyncio.Event(), seconds)
 
     async def wait(
         self,
         event: asyncio.Event,
         timeout: float | None,  # noqa: ASYNC109 - the port's signature
     ) -> bool:
-        if timeout is None or event.is_set():
-            return await event.wait()
-        if timeout <= 0:
-            await asyncio.sleep(0)
-            return event.is_set()
-        try:
-            async with asyncio.timeout(None if isinf(timeout) else timeout):
-                return await event.wait()
-        except TimeoutError:
-            return event.is_set()
+        return await super().wait(event, None if timeout == inf else timeout)
 
 
 class ServerClock(SimulatedClock):
@@ -67,8 +51,3 @@ class ServerClock(SimulatedClock):
         if self._of_caller and self.caller is not None:
             return START + timedelta(seconds=self._loop.time() + self.caller.skew)
         return super().now()
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

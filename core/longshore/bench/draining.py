@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from longshore.bench import neighbour
@@ -35,15 +36,15 @@ def on_the_loop(site: Site) -> Measured:
         copy(database, bare)
     [served], after = drained(database)
     rate, floor = site.tasks / (after.ended - served.began), site.tasks / drain(bare)
-    beside = _neighbours(site)
+    others = _neighbours(site)
     figures = {
         "floor_share": rate / floor,
-        **{f"times_{name}": rate / other for name, other in beside.items()},
+        **{f"times_{name}": rate / other for name, other in others.items()},
         "rate": rate,
         "floor": floor,
-        **beside,
+        **others,
     }
-    missing = () if beside else (neighbour.MISSING,)
+    missing = () if others else (neighbour.MISSING,)
     return Measured(figures=figures, counts=counts_of(site, [served], after), missing=missing)
 
 
@@ -60,21 +61,12 @@ def on_threads(site: Site) -> Measured:
 
 def two_processes(site: Site) -> Measured:
     """Drain the same tasks with one process, then with two."""
-    with site.filled("one", "noop", site.tasks) as one:
-        two = Database(path=site.folder / "two.db")
-        copy(one, two)
-    alone, alone_after = drained(one)
-    pair, pair_after = drained(two, processes=2)
-    rates = [
-        site.tasks / (after.ended - min(one.began for one in served))
-        for served, after in ((alone, alone_after), (pair, pair_after))
-    ]
-    counts = counts_of(site, alone, alone_after)
-    counts = {name: n + counts[name] for name, n in counts_of(site, pair, pair_after).items()}
-    less_busy = min(one.calls for one in pair) / site.tasks
+    one, two = copies(site, "one", "two")
+    alone, pair = drained(one), drained(two, processes=2)
+    rates, counts = beside(site, alone, pair)
     figures = {
         "gain": rates[1] / rates[0],
-        "less_busy": less_busy,
+        "less_busy": min(one.calls for one in pair[0]) / site.tasks,
         "one": rates[0],
         "two": rates[1],
     }
@@ -121,6 +113,26 @@ def drained(
     """Let workers run what waits; answer what each did, and what the database says after."""
     job = Job(url=database.url, concurrency=CONCURRENCY, marks=marks, guarded=guarded)
     return serve([job] * processes, database.path.parent), census(database)
+
+
+def copies(site: Site, *names: str) -> list[Database]:
+    """Fill a database and copy it under each name: a file just written is quicker to read."""
+    made = [Database(path=site.folder / f"{name}.db") for name in names]
+    with site.filled("filled", "noop", site.tasks) as filled:
+        for each in made:
+            copy(filled, each)
+    return made
+
+
+def beside(site: Site, *drains: tuple[list[Served], Census]) -> tuple[list[float], dict[str, int]]:
+    """Tasks per second of each drain, from its first worker's start on, and their summed counts."""
+    rates = [
+        site.tasks / (after.ended - min(one.began for one in served)) for served, after in drains
+    ]
+    counts: Counter[str] = Counter()
+    for served, after in drains:
+        counts.update(counts_of(site, served, after))
+    return rates, dict(counts)
 
 
 def counts_of(site: Site, served: Sequence[Served], after: Census) -> dict[str, int]:

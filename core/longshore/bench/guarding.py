@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from longshore.bench.command import environment, running, work
-from longshore.bench.draining import counts_of, drained
+from longshore.bench.draining import beside, copies, drained
 from longshore.bench.figures import Measured, percentile
-from longshore.bench.floor import census, copy
-from longshore.bench.site import Database, bench_on
+from longshore.bench.floor import census
+from longshore.bench.site import bench_on
 
 if TYPE_CHECKING:
     from longshore.bench.site import Site
@@ -20,18 +20,8 @@ _LONGEST = 60.0
 
 def guards(site: Site) -> Measured:
     """Drain the same tasks with leases kept on a thread, control and scheduler, and without."""
-    guarded, bare = (Database(path=site.folder / f"{name}.db") for name in ("guarded", "bare"))
-    with site.filled("filled", "noop", site.tasks) as filled:
-        for each in (guarded, bare):  # both are copies: a file just written is quicker to read
-            copy(filled, each)
-    on, on_after = drained(guarded)
-    off, off_after = drained(bare, guarded=False)
-    rates = [
-        site.tasks / (after.ended - min(one.began for one in served))
-        for served, after in ((on, on_after), (off, off_after))
-    ]
-    counts = counts_of(site, on, on_after)
-    counts = {name: n + counts[name] for name, n in counts_of(site, off, off_after).items()}
+    guarded, bare = copies(site, "guarded", "bare")
+    rates, counts = beside(site, drained(guarded), drained(bare, guarded=False))
     figures = {"cost": rates[1] / rates[0] - 1, "on": rates[0], "off": rates[1]}
     return Measured(figures=figures, counts=counts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from longshore.policy import Policy, QueuePolicy
 from longshore.task import TaskState
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from longshore.identity import TaskId
     from tests.unit.yard import Yard
 
 
@@ -52,6 +56,25 @@ async def fill(yard: Yard, crowd: Crowd, **counts: int) -> None:
 async def held(yard: Yard) -> Counter[str]:
     rows = await yard.rows()
     return Counter(row.spec.queue for row in rows if row.state is TaskState.RUNNING)
+
+
+@asynccontextmanager
+async def first_short_then_long(yard: Yard) -> AsyncIterator[list[TaskId]]:
+    """A worker of 4 slots, taught by short tasks to fetch ahead; then 22 come that take all day."""
+    release = asyncio.Event()
+
+    async def handler(number: int) -> None:
+        if number >= 8:
+            await release.wait()
+
+    definition = yard.task(handler)
+    for number in range(8):
+        await yard.enqueue(definition, number)
+
+    async with yard.working(concurrency=4):
+        await yard.until(lambda: is_done(yard, 8))
+        yield [await yard.enqueue(definition, number) for number in range(8, 30)]
+        release.set()
 
 
 @pytest.mark.parametrize("concurrency", [1, 50])
@@ -131,23 +154,9 @@ async def test_long_tasks_are_not_fetched_ahead(yard: Yard, crowd: Crowd) -> Non
 
 
 async def test_short_tasks_are_fetched_ahead_and_long_ones_again_not(yard: Yard) -> None:
-    release = asyncio.Event()
-
-    async def handler(number: int) -> None:
-        if number >= 8:
-            await release.wait()
-
-    definition = yard.task(handler)
-    for number in range(8):
-        await yard.enqueue(definition, number)
-
-    async with yard.working(concurrency=4):
-        await yard.until(lambda: is_done(yard, 8))
-        for number in range(8, 30):
-            await yard.enqueue(definition, number)
+    async with first_short_then_long(yard):
         await yard.turn()
         holds = (await held(yard))["default"]
-        release.set()
 
     assert holds == 8
 
@@ -239,25 +248,11 @@ async def test_tasks_for_later_cost_a_worker_nothing(yard: Yard) -> None:
 
 
 async def test_what_was_fetched_ahead_of_long_tasks_goes_back_for_others(yard: Yard) -> None:
-    """Short tasks taught the worker to fetch ahead; then come tasks that take all day."""
-    release = asyncio.Event()
-
-    async def handler(number: int) -> None:
-        if number >= 8:
-            await release.wait()
-
-    definition = yard.task(handler)
-    for number in range(8):
-        await yard.enqueue(definition, number)
-
-    async with yard.working(concurrency=4):
-        await yard.until(lambda: is_done(yard, 8))
-        tasks = [await yard.enqueue(definition, number) for number in range(8, 30)]
+    async with first_short_then_long(yard) as tasks:
         await yard.turn()
         at_first = (await held(yard))["default"]
         await yard.passes(3)
         later, rows = (await held(yard))["default"], [await yard.row(task) for task in tasks]
-        release.set()
 
     assert (at_first, later) == (8, 4)
     assert [row.attempts for row in rows] == [1] * 4 + [0] * 18
