@@ -112,6 +112,8 @@ def message_of(row: Task) -> Outgoing:
         priority=row.spec.priority,
         delay=NO_DELAY,
         group=row.spec.tenant,
+        token=row.token,
+        wake_no=row.wake_no,
     )
 
 

@@ -32,6 +32,10 @@ class QueueCapabilities:
     A `max_delay` or `max_release_delay` of zero means none at all and None means no limit;
     above it the queue refuses with `UnsupportedError` and the core keeps the wait in the log.
     `retention` is after how long the broker drops a message that nobody took; None: it does not.
+    `max_hold` is how long a message may stay unacknowledged in all, however often its lease is
+    extended; None: for ever. `stale_refused` says that the broker notices an ack, a release or an
+    extension by a holder who lost the message; where it does not, the log alone decides. `grouped`
+    queues deliver one message of a group only after the one before it is gone or given back.
     """
 
     adapter: str
@@ -48,13 +52,18 @@ class QueueCapabilities:
     retention: timedelta | None = None
     receive_counts: bool = True
     dead_letters: bool = True
+    max_hold: timedelta | None = None
+    stale_refused: bool = True
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """A message to send. `key` is the task key; `group` a tenant or ordering group.
 
-    `attributes` travel beside the body, e.g. `traceparent`; names and values are text.
+    `token` and `wake_no` are the row's as it was read, and tell one publication of a task from the
+    next: a broker that drops repeated messages is to drop those alike in all three (protocol.md
+    §11). `attributes` travel beside the body, e.g. `traceparent`; names and values are text.
     """
 
     key: TaskId
@@ -62,6 +71,8 @@ class Outgoing:
     priority: int = NORMAL
     delay: timedelta = NO_DELAY
     group: str | None = None
+    token: int = 0
+    wake_no: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -70,7 +81,8 @@ class Delivery:
     """A message in our hands until `lease_until`, by the adapter's clock.
 
     `receipt` names this one delivery; a redelivery has another. `message_id` is the broker's
-    own id, or None. `receives` counts deliveries of this message, this one included.
+    own id, or None. `receives` counts deliveries of this message, this one included. `group` is
+    the one it was sent with, where the broker says so.
     """
 
     receipt: str
@@ -81,6 +93,7 @@ class Delivery:
     receives: int = 1
     sent_at: datetime | None = None
     lease_until: datetime | None = None
+    group: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -233,4 +246,16 @@ class SupportsDeadLetters(Protocol):
 
     async def discard(self, ids: Sequence[str]) -> list[LongshoreError | None]:
         """Remove dead letters for good. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class SupportsNativeRedrive(Protocol):
+    """A queue whose broker can send all dead letters back by itself."""
+
+    async def redrive_all(self, *, rate: int | None = None) -> str:
+        """Start moving every dead letter back, at most `rate` a second; answer what was started.
+
+        The call does not wait for the end. `UnsupportedError` where the broker refuses.
+        """
         ...

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from longshore.errors import AdapterNotFoundError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from longshore.clock import Clock
-    from longshore.queue import Queue
+    from longshore.errors import LongshoreError
+    from longshore.queue import Outgoing, Queue
     from longshore.store import Store
     from longshore.task_log import TaskLog
     from longshore.together import SyncTogether, Together
 
 ENTRY_POINTS = "longshore.adapters"
+
+Role: TypeAlias = Literal["producer", "worker", "operator"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,8 @@ class Backend:
     """What one open URL serves. A part that the server cannot be is None.
 
     `queue(name)` is cheap and may be called again for the same name. Leaving the context that
-    gave the backend closes all of it, and wakes what is blocked with `ClosedError`.
+    gave the backend closes all of it, and wakes what is blocked with `ClosedError`. `calls` counts
+    the requests made to the server so far, by operation, where each has its price.
     """
 
     url: str
@@ -35,6 +39,17 @@ class Backend:
     task_log: TaskLog | None = None
     store: Store | None = None
     together: Together | None = None
+    calls: Callable[[], Mapping[str, int]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What an adapter found of its server's set-up, and the next step where there is one."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    text: str
+    step: str = ""
 
 
 class Adapter(Protocol):
@@ -66,12 +81,49 @@ class SupportsSync(Protocol):
         ...
 
 
+class SyncSender(Protocol):
+    """The sending half of a broker's queues. Safe for use by several threads."""
+
+    def send(self, queue: str, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
+        """Do as `Queue.send` of the queue so named, in the caller's thread."""
+        ...
+
+
+@runtime_checkable
+class SupportsSyncSend(Protocol):
+    """An adapter of a broker, with a synchronous way to send."""
+
+    def open_sender(self, url: str, clock: Clock) -> AbstractContextManager[SyncSender]:
+        """Connect as `open` does, for use from plain threads; a fork needs its own."""
+        ...
+
+
 @runtime_checkable
 class SupportsRehearsal(Protocol):
     """An adapter that can be tried out without its server, to load what it needs before a fork."""
 
     def rehearsal(self) -> AbstractContextManager[str]:
         """Give the URL of a new and empty place that nobody else sees, gone afterwards."""
+        ...
+
+
+@runtime_checkable
+class SupportsExamination(Protocol):
+    """An adapter that can compare how its server is set up with how it should be."""
+
+    def examine(self, url: str, queues: Sequence[str]) -> list[Finding]:
+        """Look at what belongs to `queues`, and change nothing; a problem is a finding."""
+        ...
+
+
+@runtime_checkable
+class SupportsPermissions(Protocol):
+    """An adapter whose server wants each caller's permissions written down."""
+
+    def permissions(
+        self, url: str, queues: Sequence[str], role: Role
+    ) -> list[Mapping[str, object]]:
+        """List the statements of a policy that lets `role` do its work on `queues`, and no more."""
         ...
 
 
