@@ -50,6 +50,7 @@ _CLIENT, _INTAKE = "longshore.client", "longshore.worker.intake"
 _SETTLE, _LEASE = "longshore.worker.settle", "longshore.worker.lease"
 _RECEIVE, _SLOTS = "longshore.worker.receive", "longshore.worker.slots"
 _WORKER, _WATCH = "longshore.worker.worker", "longshore.worker.watch"
+_ENDING, _DETACH = "longshore.worker.ending", "longshore.worker.detach"
 _MEMORY = "longshore_adapters.memory.task_log"
 
 
@@ -391,7 +392,7 @@ BEYOND_THE_MODEL: Final = (
         "lost_finishes",
         "a worker finishes under whatever token the row has now",
         (_FINISH, " or row.token != outcome.token:", ":"),
-        (_WORKER, '        if held.stopped == "lost":\n            return None\n', ""),
+        (_ENDING, '        if held.stopped == "lost":\n            return None\n', ""),
     ),
     _mutant(
         "drain_before_stop",
@@ -402,6 +403,12 @@ BEYOND_THE_MODEL: Final = (
             "for held in stuck if not held.ended], _LEAVE)",
             "for held in stuck if not held.ended], None)",
         ),
+    ),
+    _mutant(
+        "detach_unparked",
+        "a long task's message is acknowledged whether or not its row took the wake-up over",
+        (_DETACH, "strict=True) if one.applied]", "strict=True) if one or True]"),
+        (_DETACH, "verb=Verb.PARK", "verb=Verb.KEEP_BODY"),
     ),
     _mutant(
         "deadline_from_answer",
@@ -454,7 +461,7 @@ BEYOND_THE_MODEL: Final = (
 ELSEWHERE: Final[Mapping[str, str]] = {
     "fifo_task_id": "the core names no deduplication id; an SQS adapter's test has to find it",
     "ladder_ack_first": "the core has no delayed copies; a RabbitMQ adapter's test has to find it",
-    "early_ack_unwatched": "no worker acknowledges at the claim yet; the conformance kit finds it",
+    "early_ack_unwatched": "no worker acknowledges at the claim itself; the conformance kit finds it",
     "forget_claim": "harmless, as the model shows",
     "refuse_late": "harmless, as the model shows",
 }

@@ -29,6 +29,8 @@ class Profile:
 
 NO_WAIT: Final = {"max_delay": timedelta(0), "max_release_delay": timedelta(0)}
 QUARTER: Final = timedelta(minutes=15)
+SHORT_HOLD: Final = timedelta(seconds=8)
+"""So that long tasks outlast it, and go on without their messages."""
 PROFILES: Final = (
     Profile(
         name="sqs",
@@ -36,7 +38,7 @@ PROFILES: Final = (
         stale_deletes=True,
         phantoms=True,
     ),
-    Profile(name="rabbitmq", limits=NO_WAIT, phantoms=True),
+    Profile(name="rabbitmq", limits=NO_WAIT | {"max_hold": SHORT_HOLD}, phantoms=True),
     Profile(name="sql", together=True),
     Profile(name="sqs and dynamodb", stale_deletes=True, phantoms=True, clock_of_caller=True),
     Profile(name="rabbitmq and sqlite", limits=NO_WAIT, clock_of_caller=True),

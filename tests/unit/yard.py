@@ -220,6 +220,10 @@ class Yard:
     async def rows(self) -> list[Task]:
         return [*(await self.healthy.task_log.find(TaskQuery(), limit=1000)).tasks]
 
+    async def has_ended(self, count: int) -> bool:
+        """Whether so many rows are final."""
+        return sum(row.final for row in await self.rows()) == count
+
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
         return await self.healthy.task_log.attempts(task_id)
 

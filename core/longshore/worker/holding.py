@@ -61,6 +61,12 @@ class Holding:
             self.extra.append(self.delivery)
         self.delivery = copy
 
+    def let_go(self) -> list[Delivery]:
+        """Give out every delivery, to be acknowledged: the row has taken the wake-up over."""
+        every = [*self.extra, *([] if self.delivery is None else [self.delivery])]
+        self.delivery, self.extra = None, []
+        return every
+
     def stop(self, why: Stop) -> None:
         """Tell the handler to stop, once; how soon it does is its executor's nature."""
         if self.stopped is not None or self.ended:

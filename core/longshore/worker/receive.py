@@ -76,7 +76,7 @@ class Receiver:
         self._intake = Intake(self._port, ports, registry, policy, options.name)
         self._taking: asyncio.Task[None] | None = None
         self._receiving: asyncio.Timeout | None = None
-        self._away = self._leaving = self._looked = False
+        self._leaving = self._looked = False
         self._empty_at: int | None = None
         admission.listen(name, self._interrupt)
 
@@ -171,7 +171,7 @@ class Receiver:
         return self._admission.strict and not self._looked and not self._options.burst
 
     def _room(self) -> int:
-        if self._away or self._backlog() > MOST_OUTCOMES * self._slots.concurrency:
+        if self._backlog() > MOST_OUTCOMES * self._slots.concurrency:
             return 0
         return self._slots.free(self.name)
 
@@ -278,16 +278,15 @@ class Receiver:
         return lost
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the log until it answers, the same thing each time; receive nothing meanwhile."""
+        """Ask the log until it answers, the same thing each time.
+
+        Meanwhile one batch more may come, and waits for this one.
+        """
         while True:
             try:
-                answer = await ask()
+                return await ask()
             except UnavailableError as error:
                 _log.warning("the log does not answer, receiving nothing more: %s", error)
-            else:
-                self._away = False
-                return answer
-            self._away = True
             if self._leaving:
                 raise LeavingError
             await self._ports.clock.sleep(_PAUSE)

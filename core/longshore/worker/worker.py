@@ -13,6 +13,7 @@ from longshore.worker.admission import Admission
 from longshore.worker.capture import captured
 from longshore.worker.children import Children
 from longshore.worker.control import FIRST, Control
+from longshore.worker.detach import Detacher
 from longshore.worker.ending import Endings
 from longshore.worker.execute import Executors
 from longshore.worker.lease import LeaseKeeper, LeaseThread
@@ -70,6 +71,7 @@ class Worker:
         self._admission = Admission(options.queues, self._slots.changed.set, strict=strict)
         self._settler = Settler(ports, self._let_go)
         self._endings = Endings(ports, options.limits, self._slots, self._settler)
+        self._detacher = Detacher(ports, self._slots.held.values)
         self._watch = Watch(ports, self._slots.held.values)
         self._receivers = [
             Receiver(
@@ -131,6 +133,7 @@ class Worker:
             loop.create_task(self._watch.run()),
             loop.create_task(self._watch.note()),
             loop.create_task(self._limit()),
+            loop.create_task(self._detacher.run(self._options.queues)),
             *self._keep_leases(stack, loop),
         ]
         ordered = asyncio.Event()

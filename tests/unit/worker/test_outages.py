@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from longshore.publish import Publisher
 from longshore.scheduler import Scheduler
 from longshore.task import TaskState
 from longshore.worker import Limits
+from tests.unit.messages import CORE
 
 if TYPE_CHECKING:
     from tests.unit.yard import Yard
@@ -376,6 +378,43 @@ async def test_a_bug_in_a_part_of_the_worker_ends_it_instead_of_crippling_it(yar
 
 
 # ---------------------------------------------------------------------------------- the scheduler
+
+
+async def test_a_bug_in_the_log_is_heard_while_the_worker_waits_for_messages(apart: Yard) -> None:
+    class Broken(FlakyTaskLog):
+        async def claim(self, claims: Any) -> Any:
+            if any(claim.spec.body.count(b"fatal") for claim in claims):
+                raise RuntimeError("a bug of the log")
+            return await super().claim(claims)
+
+    apart.ports = replace(apart.ports, task_log=Broken(apart.healthy.task_log, apart.log_plan))
+    definition = apart.task(echo)
+    running = asyncio.ensure_future(apart.worker().run())
+    for number in range(8):  # short ones, so that it receives while it claims
+        await apart.enqueue(definition, str(number))
+        await apart.until(lambda wanted=number + 1: apart.has_ended(wanted))
+    await apart.enqueue(definition, "fatal")
+
+    with pytest.raises(RuntimeError, match="a bug of the log"):
+        await asyncio.wait_for(running, 10)  # no time passes on the worker's clock
+
+    apart.left_in_flight = 1
+
+
+async def test_while_the_log_is_away_one_batch_more_is_received_at_most(apart: Yard) -> None:
+    apart.task(echo, name="echo")
+
+    async with apart.working(concurrency=4, prefetch=100):
+        await apart.turn()
+        apart.log_plan.sleep()
+        for number in range(10):
+            await apart.send(json.dumps({**CORE, "id": str(number), "type": "echo"}).encode())
+            await apart.passes(2)
+        held = (await apart.depth()).in_flight
+        apart.log_plan.wake()
+        await apart.until(lambda: apart.has_ended(10), moving=True)
+
+    assert held == 2
 
 
 async def test_the_scheduler_waits_an_outage_out(apart: Yard) -> None:

@@ -72,7 +72,7 @@ async def first_short_then_long(yard: Yard) -> AsyncIterator[list[TaskId]]:
         await yard.enqueue(definition, number)
 
     async with yard.working(concurrency=4):
-        await yard.until(lambda: is_done(yard, 8))
+        await yard.until(lambda: yard.has_ended(8))
         yield [await yard.enqueue(definition, number) for number in range(8, 30)]
         release.set()
 
@@ -103,15 +103,11 @@ async def test_a_queues_own_limit_is_kept(yard: Yard, crowd: Crowd) -> None:
         running, holds = dict(crowd.running), await held(yard)
         crowd.release.set()
         await yard.turn()
-        await yard.until(lambda: is_done(yard, 20))
+        await yard.until(lambda: yard.has_ended(20))
 
     assert running == {"slow": 2, "fast": 6}
     assert holds == {"slow": 2, "fast": 6}
     assert crowd.most["slow"] == 2
-
-
-async def is_done(yard: Yard, count: int) -> bool:
-    return sum(row.final for row in await yard.rows()) == count
 
 
 async def test_queues_share_the_slots_by_their_weights(yard: Yard, crowd: Crowd) -> None:
@@ -184,7 +180,7 @@ async def test_two_queues_and_one_slot_hold_one_task(yard: Yard, crowd: Crowd) -
         holds = await held(yard)
         free = (await yard.depth("a")).ready + (await yard.depth("b")).ready
         crowd.release.set()
-        await yard.until(lambda: is_done(yard, 2))
+        await yard.until(lambda: yard.has_ended(2))
 
     assert sum(holds.values()) == 1
     assert free == 1
@@ -267,6 +263,48 @@ async def test_what_a_given_prefetch_holds_is_kept(yard: Yard, crowd: Crowd) -> 
         crowd.release.set()
 
     assert holds == 7
+
+
+async def test_more_is_fetched_once_half_of_what_waits_has_begun(yard: Yard) -> None:
+    """Few large batches cost less than many small ones."""
+    turns = asyncio.Semaphore(0)
+    definition = yard.task(turns.acquire)
+    for _ in range(20):
+        await yard.enqueue(definition)
+
+    async with yard.working(concurrency=1, prefetch=4):
+        seen: list[int] = []
+        for ended in range(4):
+            await yard.until(lambda wanted=ended: yard.has_ended(wanted))
+            await yard.turn()
+            seen.append((await held(yard))["default"])
+            turns.release()
+        for _ in range(20):
+            turns.release()
+
+    assert seen == [5, 4, 5, 4]
+
+
+async def test_no_batch_is_larger_than_what_runs_at_once(apart: Yard) -> None:
+    """While one batch begins, the next is fetched."""
+    inner, limits = apart.ports.queue, list[int]()
+
+    class Seen(FlakyQueue):
+        async def receive(self, *, limit: int, **options: Any) -> Any:
+            limits.append(limit)
+            return await super().receive(limit=limit, **options)
+
+    apart.ports = replace(apart.ports, queue=lambda name: Seen(inner(name), apart.queue_plan))
+
+    async def handler() -> None: ...
+
+    definition = apart.task(handler)
+    for _ in range(60):
+        await apart.enqueue(definition)
+    stopped = await apart.done(apart.worker(burst=True, concurrency=4).run())
+
+    assert stopped.done == 60
+    assert max(limits) == 4
 
 
 async def test_the_next_batch_is_received_while_one_is_claimed(apart: Yard) -> None:
