@@ -250,6 +250,7 @@ class MemoryQueue:
             receives=held.receives,
             sent_at=held.sent_at,
             lease_until=lease_until,
+            group=held.message.group,
             attributes=held.message.attributes,
         )
 

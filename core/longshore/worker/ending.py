@@ -43,6 +43,8 @@ class Endings:
         outcome = self._described(held, result, error)
         if outcome is not None:
             self._settler.add(held, outcome)
+        if outcome is None or outcome.end is not End.SUCCESS:
+            self._slots.groups.block(held.group)
         tell_end(held, outcome, took)
         return outcome is not None
 

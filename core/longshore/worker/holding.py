@@ -27,7 +27,8 @@ class Holding:
     `deadline` is when we stop by ourselves unless a renewal moved it (protocol.md §6.1).
     `stopped` says why the handler was told to stop. `problem` is why the task cannot be run at
     all, `unfit` the reason to record for a message that no attempt can help. `luck` is where in
-    its jitter the next wait falls: decided once, so that all who ask are answered alike.
+    its jitter the next wait falls: decided once, so that all who ask are answered alike. `group` is
+    set where the queue keeps the order of groups.
     """
 
     delivery: Delivery | None
@@ -44,6 +45,7 @@ class Holding:
     timeout: timedelta | None
     ctx: Context
     alone: bool = False
+    group: str | None = None
     luck: float = 0.0
     problem: LongshoreError | None = None
     unfit: Reason | None = None

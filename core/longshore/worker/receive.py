@@ -275,7 +275,12 @@ class Receiver:
                 self._slots.add(self._holding(bid, answer, since))
             elif answer.answer is not Answer.BUSY or not self._keep_copy(bid):
                 lost.append((bid, answer))
+                if answer.until is not None and not answer.armed:
+                    self._slots.groups.block(self._group(bid))
         return lost
+
+    def _group(self, bid: Bid) -> str | None:
+        return bid.delivery.group if self._port.capabilities.grouped else None
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the log until it answers, the same thing each time.
@@ -319,6 +324,7 @@ class Receiver:
             deadline=asked + kept_for(lease),
             timeout=_timeout(bid, self._policy.timeout),
             alone=answer.alone,
+            group=self._group(bid),
             problem=bid.problem,
             unfit=bid.unfit,
             ctx=self._context(bid, answer),

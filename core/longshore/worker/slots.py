@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
+from longshore.worker.groups import Groups
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,7 @@ class Slots:
         self._mean: float | None = None
         self._alone: Holding | None = None
         self._clearing = False
+        self.groups = Groups()
         self.concurrency = options.concurrency
         self.held: dict[TaskId, Holding] = {}
         self.ready: deque[Holding] = deque()
@@ -80,6 +83,7 @@ class Slots:
             self.ended += 1
         if held is self._alone:
             self._alone = None
+        self.groups.end(held)
         self.changed.set()
 
     def took(self, seconds: float) -> None:
@@ -91,8 +95,10 @@ class Slots:
         """Take what may begin now, or None."""
         if self._alone is not None:
             return None
-        if self.ready and self.running < self.concurrency:
-            return self.ready.popleft()
+        if self.running < self.concurrency and (first := self.groups.first(self.ready)):
+            self.ready.remove(first)
+            self.groups.begin(first)
+            return first
         if self.solo and not (self.coming or self.running) and len(self.held) == 1:
             self._alone = self.solo.popleft()
         return self._alone
@@ -106,6 +112,11 @@ class Slots:
             self.solo = deque(held for held in self.solo if held not in taken)
             self.started -= len(waiting)
         return waiting
+
+    def take_blocked(self) -> list[Holding]:
+        """Take what comes behind a task of its group that goes back."""
+        blocked = self.groups.take_blocked()
+        return self.take_waiting(lambda held: held.group in blocked) if blocked else []
 
     def take_crowd(self) -> list[Holding]:
         """Take the last tries that are not alone: held beside another, they would die with it."""

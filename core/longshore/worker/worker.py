@@ -226,6 +226,7 @@ class Worker:
             waiting = self._slots.take_waiting(lambda held: paused(held.spec.queue))
             self._endings.give_back(waiting)
         self._endings.give_back(self._slots.take_crowd())
+        self._endings.give_back(self._slots.take_blocked())
         while self._reason is None and (held := self._slots.next()) is not None:
             if self._ports.clock.monotonic() >= held.deadline:
                 held.stop("lost")  # answered too late, or frozen in between
@@ -269,7 +270,7 @@ class Worker:
         over = limit is not None and started >= limit and not self._slots.held
         if over and self._reason is None:
             self.stop("max_tasks")
-        if self._slots.solo:
+        if self._slots.solo or held.group is not None:
             self._begin()
 
     # ------------------------------------------------------------------ stopping
