@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from longshore.plan import Moment
     from longshore.ports import Ports
     from longshore.protocol import Record, Recorded
+    from longshore.queue import QueueCapabilities
     from longshore.task import Task
 
 _log = logging.getLogger("longshore.client")
@@ -111,16 +112,26 @@ class Client:
         if self._ports.together is not None:
             recorded = await self._ports.together.enqueue(records)
             return [answer_of(one, got) for one, got in zip(records, recorded, strict=True)]
-        self._refuse_large(records)
+        for record in records:
+            refuse_large(record, self._capabilities(record))
         answers: dict[int, Enqueued] = {}
         failed: dict[int, LongshoreError] = {}
-        direct = {i: one for i, one in enumerate(records) if self._is_direct(one)}
+        direct = {
+            i: one for i, one in enumerate(records) if is_direct(one, self._capabilities(one))
+        }
         logged = {i: one for i, one in enumerate(records) if i not in direct}
         await self._send_first(direct, answers, failed)
         await self._record_first(logged, answers, failed)
         if failed:
-            raise _failure(failed, answers)
+            raise failure_of(failed, answers)
         return [answers[i] for i in range(len(records))]
+
+    async def log(self, records: Sequence[Record]) -> None:
+        """Record tasks whose messages are sent; where it fails, the claim makes it good (§4.1)."""
+        try:
+            await self._ports.task_log.record(records)
+        except LongshoreError as error:
+            _log.warning("%d sent tasks are not in the log yet: %s", len(records), error)
 
     async def get(self, task_id: TaskId) -> Task:
         """Read a task; `TaskNotFoundError` where the log has no row."""
@@ -148,11 +159,8 @@ class Client:
             await clock.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_LOOK)
 
-    def _is_direct(self, record: Record) -> bool:
-        """Whether the message goes first: no key to be decided by the row, no long delay."""
-        delay = record.due_at - record.spec.created_at
-        longest = self._ports.queue(record.spec.queue).capabilities.max_delay
-        return record.spec.key is None and (longest is None or delay <= longest)
+    def _capabilities(self, record: Record) -> QueueCapabilities:
+        return self._ports.queue(record.spec.queue).capabilities
 
     async def _send_first(
         self,
@@ -165,19 +173,15 @@ class Client:
         for i, record in records.items():
             by_queue[record.spec.queue].append(i)
         for queue, places in by_queue.items():
-            sent = await self._sent(queue, [_outgoing(records[i]) for i in places])
+            sent = await self._sent(queue, [message_of(records[i]) for i in places])
             for i, error in zip(places, sent, strict=True):
                 if error is None:
                     answers[i] = answer_of(records[i], None)
                 else:
                     failed[i] = error
         kept = [records[i] for i in records if i in answers]
-        if not kept:
-            return
-        try:
-            await self._ports.task_log.record(kept)
-        except LongshoreError as error:
-            _log.warning("%d sent tasks are not in the log yet: %s", len(kept), error)
+        if kept:
+            await self.log(kept)
 
     async def _sent(
         self, queue: str, messages: Sequence[Outgoing]
@@ -233,19 +237,26 @@ class Client:
             by_queue[record.spec.queue].append(record)
         for queue, group in by_queue.items():
             try:
-                sent = await self._send(queue, [_outgoing(record) for record in group])
+                sent = await self._send(queue, [message_of(record) for record in group])
                 done = [one for one, error in zip(group, sent, strict=True) if error is None]
                 await self._ports.task_log.transition([_confirm(one) for one in done])
             except LongshoreError as error:
                 _log.warning("%d tasks wait for the scheduler to send them: %s", len(group), error)
 
-    def _refuse_large(self, records: Sequence[Record]) -> None:
-        for record in records:
-            capabilities = self._ports.queue(record.spec.queue).capabilities
-            size, limit = len(record.spec.body), capabilities.max_body
-            if size > limit:
-                what = f"the message of task {record.spec.name!r}"
-                raise TooLargeError(what, size, limit, f"{capabilities.adapter}'s limit")
+
+def is_direct(record: Record, capabilities: QueueCapabilities) -> bool:
+    """Whether the message goes first: no key to be decided by the row, no long delay."""
+    delay = record.due_at - record.spec.created_at
+    longest = capabilities.max_delay
+    return record.spec.key is None and (longest is None or delay <= longest)
+
+
+def refuse_large(record: Record, capabilities: QueueCapabilities) -> None:
+    """Raise `TooLargeError` for a message that its broker would not take."""
+    size, limit = len(record.spec.body), capabilities.max_body
+    if size > limit:
+        what = f"the message of task {record.spec.name!r}"
+        raise TooLargeError(what, size, limit, f"{capabilities.adapter}'s limit")
 
 
 def answer_of(record: Record, recorded: Recorded | None) -> Enqueued:
@@ -260,7 +271,8 @@ def answer_of(record: Record, recorded: Recorded | None) -> Enqueued:
     )
 
 
-def _failure(failed: dict[int, LongshoreError], answers: dict[int, Enqueued]) -> LongshoreError:
+def failure_of(failed: dict[int, LongshoreError], answers: dict[int, Enqueued]) -> LongshoreError:
+    """The error of a batch of which some were not sent, by their places."""
     first, *others = failed.values()
     if not answers and all(other is first for other in others):
         return first
@@ -272,7 +284,8 @@ def _confirm(record: Record) -> Change:
     return Change(task_id=task_id, verb=Verb.CONFIRM, state=TaskState.CREATED, token=0, wake_no=1)
 
 
-def _outgoing(record: Record) -> Outgoing:
+def message_of(record: Record) -> Outgoing:
+    """The message of a new task."""
     spec = record.spec
     return Outgoing(
         key=spec.id,

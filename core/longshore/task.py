@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -178,6 +178,12 @@ class Task:
     def final(self) -> bool:
         """Whether only an operator can change the state."""
         return self.state in FINAL
+
+    def with_body(self, body: bytes | None) -> Task:
+        """The row with a body to publish: its own, or the given one where it has none."""
+        if self.body is not None or body is None:
+            return self
+        return replace(self, body=body, spec=replace(self.spec, body=body))
 
     @property
     def duration(self) -> timedelta | None:

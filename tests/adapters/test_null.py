@@ -110,12 +110,14 @@ async def test_nothing_is_declared_or_deleted(queue: Queue) -> None:
     assert await queue.declare() is False
 
 
-async def test_every_claim_wins_under_the_same_token(task_log: TaskLog, clock: ManualClock) -> None:
-    wanted = bid(clock)
+async def test_every_claim_wins_without_a_fence_at_the_attempt_that_the_broker_counts(
+    task_log: TaskLog, clock: ManualClock
+) -> None:
+    wanted = replace(bid(clock), receives=3)
 
     answers = await task_log.claim([wanted, replace(wanted, claim_id="another")])
 
-    won = Claimed(answer=Answer.WON, state=TaskState.RUNNING, token=1, attempt=1)
+    won = Claimed(answer=Answer.WON, state=TaskState.RUNNING, token=0, attempt=3)
     assert answers == [won, won]
 
 

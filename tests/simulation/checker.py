@@ -139,6 +139,8 @@ class Checker:
             if account.enqueued and not account.robbed:
                 self._broken("I6", f"{key[-4:]} was answered, and has no row")
             return
+        if row.body is None and account.robbed and row.state not in FINAL:
+            return  # dropped by the broker, and kept nowhere: beyond repair (protocol.md §14)
         tokens = sorted(attempt.token for attempt in attempts)
         if tokens != list(range(1, row.token + 1)):
             self._broken("I4", f"the attempts of {key[-4:]} are {tokens}, its token {row.token}")

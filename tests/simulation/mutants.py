@@ -211,9 +211,9 @@ OF_THE_MODEL: Final = (
         "a wake-up that is set already keeps its number",
         (
             _CHANGE,
-            "    return replace(row, wake_at=wake_at, wake_no=row.wake_no + 1, body=body)",
+            "    return replace(kept, wake_at=wake_at, wake_no=row.wake_no + 1)",
             "    number = row.wake_no + (row.wake_at is None)\n"
-            "    return replace(row, wake_at=wake_at, wake_no=number, body=body)",
+            "    return replace(kept, wake_at=wake_at, wake_no=number)",
         ),
     ),
     _mutant(

@@ -25,6 +25,7 @@ class Profile:
     stale_deletes: bool = False
     phantoms: bool = False
     clock_of_caller: bool = False
+    claims_only: bool = False
 
 
 NO_WAIT: Final = {"max_delay": timedelta(0), "max_release_delay": timedelta(0)}
@@ -42,6 +43,14 @@ PROFILES: Final = (
     Profile(name="sql", together=True),
     Profile(name="sqs and dynamodb", stale_deletes=True, phantoms=True, clock_of_caller=True),
     Profile(name="rabbitmq and sqlite", limits=NO_WAIT, clock_of_caller=True),
+    Profile(
+        name="sqs and dynamodb, claims only",
+        limits={"max_delay": QUARTER, "max_release_delay": QUARTER},
+        stale_deletes=True,
+        phantoms=True,
+        clock_of_caller=True,
+        claims_only=True,
+    ),
 )
 SEPARATE: Final = tuple(one for one in PROFILES if not one.together)
 
@@ -104,6 +113,7 @@ class Plan:
     happenings: tuple[Happening, ...]
     skew: float
     max_rescues: int = 2
+    max_tasks: int | None = None
 
 
 HOWS: Final = ("plain", "plain", "keyed", "delayed", "foreign", "foreign", "expiring")
@@ -228,6 +238,20 @@ def _losses(random: Random, plan: Plan) -> Plan:
     return replace(plan, happenings=_in_order([*plan.happenings, *lost]))
 
 
+def _paused(random: Random, plan: Plan) -> Plan:
+    """Let somebody pause the queue, more than once, while other things go wrong."""
+    pauses = [
+        Happening(at=random.uniform(1, CHAOS * 0.8), what="pause queue", span=random.uniform(1, 12))
+        for _ in range(random.randint(1, 3))
+    ]
+    return replace(plan, happenings=_in_order([*plan.happenings, *pauses]))
+
+
+def _recycled(random: Random, plan: Plan) -> Plan:
+    """Let workers be replaced after a few tasks."""
+    return replace(plan, max_tasks=random.randint(1, 3))
+
+
 def _cut_off(random: Random, plan: Plan) -> Plan:
     """Cut workers off from the log while their handlers run on, and leave clocks in peace."""
     tasks = tuple(
@@ -248,7 +272,10 @@ def _cut_off(random: Random, plan: Plan) -> Plan:
     return replace(plan, tasks=tasks, happenings=_in_order([*calm, *cuts]), skew=0.0)
 
 
-THEMES: Final = (_late_finishes, _late_claims, _phantoms, _draining, _losses, _cut_off)
+THEMES: Final = (
+    *(_late_finishes, _late_claims, _phantoms, _draining, _losses, _cut_off),
+    *(_paused, _recycled),
+)
 """Circumstances that chance alone makes too seldom."""
 
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from longshore.client import Client, Preparer
 from longshore.codec import encode
 from longshore.conformance.faults import GatedQueue, GatedStore, GatedTaskLog
+from longshore.control import Orders
 from longshore.draft import Draft, EnqueueOptions
 from longshore.errors import LongshoreError
 from longshore.identity import TaskIds
+from longshore.levels import Level, LevelledLog
 from longshore.message import Message
 from longshore.operator import Operator
 from longshore.policy import Policy, QueuePolicy
@@ -35,10 +37,11 @@ from tests.simulation.plan import CHAOS, FINE, PORTS, VERBS
 from tests.simulation.servers import QUEUE, open_site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from longshore.identity import TaskId
     from longshore.protocol import Finished, Record, Recorded
+    from longshore.task_log import TaskLog
     from longshore.together import Settlement, Together
     from tests.simulation.network import Link
     from tests.simulation.plan import Happening, Plan, TaskPlan
@@ -192,9 +195,12 @@ class World:
         queue = GatedQueue(self._site.queue, self._network.link(process, "queue"))
         link = self._network.link(process, "log")
         together = self._site.together
+        log: TaskLog = GatedTaskLog(self._site.task_log, link)
+        if self.plan.profile.claims_only:
+            log = LevelledLog(log, lambda _: Level.CLAIMS, clock)
         return Ports(
             queue=lambda _: queue,
-            task_log=GatedTaskLog(self._site.task_log, link),
+            task_log=log,
             store=GatedStore(self._site.store, link),
             together=None if together is None else GatedTogether(together, link),
             clock=clock,
@@ -216,6 +222,7 @@ class World:
             concurrency=self.plan.concurrency,
             poll=timedelta(seconds=3),
             grace=timedelta(seconds=2),
+            max_tasks=self.plan.max_tasks,
             scheduling=SCHEDULING,
             capture=False,
             name=process.name,
@@ -328,6 +335,10 @@ class World:
             self._disturb(one)
         elif one.what == "down":
             self._down(one)
+        elif one.what == "pause queue":
+            process = self._process("operator")
+            context = self._context(process)
+            self.loop.create_task(self._pause_queue(one, process), context=context)
         else:
             self._trouble(one, self._posts[one.target % len(self._posts)])
 
@@ -391,6 +402,26 @@ class World:
             self._site.wake.wake()
         else:
             self._site.queue.put(self._site.wake, replace(message.message, delay=timedelta(0)))
+
+    async def _pause_queue(self, one: Happening, process: Process) -> None:
+        """Pause the queue for a while; the last who paused it lets it go on, in the end anyhow."""
+        ports = self._ports(process)
+        assert ports.store is not None
+        orders = Orders(ports.store, ports.clock)
+        self._fault(one.what)
+        await self._insist(lambda: orders.pause_queues([QUEUE]), ports)
+        await ports.clock.sleep(one.span)
+        await self._insist(lambda: orders.resume_queues([QUEUE]), ports)
+        self._fault("resume queue")
+
+    async def _insist(self, ask: Callable[[], Awaitable[object]], ports: Ports) -> None:
+        while not self.over:
+            try:
+                await ask()
+            except LongshoreError:
+                await ports.clock.sleep(1.0)
+            else:
+                return
 
     async def _operate(self, one: Happening, process: Process) -> None:
         ports = self._ports(process)

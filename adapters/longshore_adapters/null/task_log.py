@@ -7,13 +7,12 @@ before the task has ended.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from longshore import protocol
 from longshore.errors import ConfigurationError
 from longshore.protocol import Changed, Recorded, Renewed
-from longshore.task import FINAL, Task, TaskSpec, TaskState
+from longshore.task import FINAL
 from longshore.task_log import Count, Page, TaskLogCapabilities
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
         Record,
         Renewal,
     )
-    from longshore.task import Attempt
+    from longshore.task import Attempt, Task, TaskState
     from longshore.task_log import QueueStats, TaskQuery
     from longshore_adapters.null.connection import Connection
 
@@ -57,14 +56,13 @@ class NullTaskLog:
         return [Recorded(task_id=each.spec.id, inserted=True, state=each.state) for each in records]
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
-        """Let everybody win, under token 1 at attempt 1, whatever is due and not expired.
+        """Let everybody win whatever is due and not expired, at the attempt the broker counts.
 
         An early task is not scheduled here: its message must be released, not acknowledged.
         """
         self._connection.check()
         now = self._connection.clock.now()
-        answers = [protocol.claim(None, bid, now)[1] for bid in claims]
-        return [replace(answer, armed=False, has_body=False) for answer in answers]
+        return [protocol.claim_unlogged(bid, now) for bid in claims]
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]:
         """Say that each lease holds: the broker's is all there is."""
@@ -75,7 +73,7 @@ class NullTaskLog:
         """Accept each end; a retry or a give-back is its message's, released with the delay."""
         self._connection.check()
         now = self._connection.clock.now()
-        return [_finish(outcome, now) for outcome in outcomes]
+        return [protocol.finish_unlogged(outcome, now) for outcome in outcomes]
 
     async def transition(self, changes: Sequence[Change]) -> list[Changed]:
         """Refuse: there is no row to change."""
@@ -129,17 +127,3 @@ class NullTaskLog:
             message = "only final states can be pruned: succeeded, failed, cancelled, expired"
             raise ConfigurationError(message)
         return 0
-
-
-def _finish(outcome: Outcome, now: datetime) -> Finished:
-    """Decide on a row that runs under the outcome's token and has no body to be sent again."""
-    spec = TaskSpec(id=outcome.task_id, name="", queue="", body=b"", created_at=now)
-    running = Task(
-        spec=spec,
-        state=TaskState.RUNNING,
-        due_at=now,
-        updated_at=now,
-        token=outcome.token,
-        attempts=1,
-    )
-    return protocol.finish(running, replace(outcome, body=None), now)[1]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def to_delivery(row: Row, queue: str, lease_until: datetime) -> Delivery:
     """Read a row of `statements.TAKE`."""
-    _priority, seq, receives, key, sent_at, attributes, body = row
+    _priority, seq, receives, key, sent_at, group, attributes, body = row
     return Delivery(
         receipt=f"{seq}:{receives}",
         queue=queue,
@@ -25,6 +25,7 @@ def to_delivery(row: Row, queue: str, lease_until: datetime) -> Delivery:
         receives=receives,
         sent_at=moment(sent_at),
         lease_until=lease_until,
+        group=said(group),
         attributes=attributes_of(attributes),
     )
 

@@ -62,7 +62,7 @@ BEST: Final = (
 TAKE: Final = (
     "UPDATE message SET ready = 0, visible_at = ?, receives = receives + 1, receipt = receives + 1 "
     f"WHERE seq IN ({BEST}) "
-    "RETURNING -priority, seq, receives, key, sent_at, attributes, "
+    "RETURNING -priority, seq, receives, key, sent_at, group_key, attributes, "
     "coalesce(body, (SELECT p.body FROM payload AS p WHERE p.task = message.task))"
 )
 SOONEST: Final = "SELECT min(visible_at) FROM message WHERE queue = ? AND NOT ready"

@@ -24,10 +24,16 @@ _KEPT: Final = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START"),
 )
 
+_CREDENTIALS: Final = "AWS_"
+
 
 def environment(url: str | None = None, **settings: object) -> dict[str, str]:
     """The environment of a measured process; settings by their names."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_CREDENTIALS)
+    }
     given = settings if url is None else {"url": url, "app": APP, **settings}
     return kept | {f"LONGSHORE_{name.upper()}": str(value) for name, value in given.items()}
 

@@ -68,9 +68,13 @@ class QueueInUseError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run is made of; `seed` decides the tasks and what is done to the workers."""
+    """What a run is made of; `seed` decides the tasks and what is done to the workers.
+
+    `url` is where log and store are, and the queue too unless `queue_url` says otherwise.
+    """
 
     url: str
+    queue_url: str | None = None
     seed: int
     tasks: int = 10_000
     seconds: float = 90.0
@@ -145,7 +149,7 @@ class Chaos:
         """Open the broker; the caller's own settings are for the caller's tasks."""
         return Longshore(
             url=self.settings.url,
-            queue_url=None,
+            queue_url=self.settings.queue_url,
             log_url=None,
             store_url=None,
             queue=QUEUE,
@@ -173,6 +177,7 @@ class Chaos:
             lease=f"{settings.lease}s",
             max_rescues=MAX_RESCUES,
             queue=QUEUE,
+            **({} if settings.queue_url is None else {"queue_url": settings.queue_url}),
         )
         numbers = count()
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 RUNS: Final = 5
 _OF_ROWS: Final = ("rows", "runs", "quick", "listed")
-_OF_CHAOS: Final = ("seconds", "workers", "seed")
-_FLAGS: Final = {"rows": "ROW", "listed": "--list"}
+_OF_CHAOS: Final = ("queue_url", "seconds", "workers", "seed")
+_FLAGS: Final = {"rows": "ROW", "listed": "--list", "queue_url": "--queue-url"}
 _STYLES = {"reached": "ok", "not reached": "fail", "not measured": "warn"}
 
 
@@ -57,6 +57,7 @@ _STYLES = {"reached": "ok", "not reached": "fail", "not measured": "warn"}
     help="Write everything that was measured to a file, as JSON.",
 )
 @option("--chaos", is_flag=True, help="Kill, stop and restart workers, and count what was lost.")
+@option("--queue-url", metavar="URL", help="With --chaos: the queue, if not where --url is.")
 @option(
     "--seconds",
     type=click.FloatRange(1),
@@ -76,7 +77,8 @@ def bench(invocation: Invocation, /, *, chaos: bool, **given: Any) -> int:  # no
     With --chaos nothing is measured and much is broken: workers are killed each second, stopped
     past their leases and restarted, while they run 10,000 tasks; what must hold all the same is
     counted, and the exit code is 1 where something does not. It uses a SQLite file of its own,
-    or, with --url, the queue longshore-chaos of another broker.
+    or, with --url, the queue longshore-chaos of another broker; with --queue-url as well, that
+    broker's queue and the other's log.
     """
     shared = {"app": invocation.app, "url": invocation.url}
     if chaos:

@@ -27,6 +27,7 @@ class Wanted:
     """What was asked for; None leaves it to the default."""
 
     url: str | None
+    queue_url: str | None
     tasks: int | None
     seconds: float | None
     workers: int | None
@@ -41,6 +42,7 @@ class Wanted:
 
         return Settings(
             url=self.url or Database(path=place / "chaos.db").url,
+            queue_url=self.queue_url,
             seed=randbelow(_SEEDS) if self.seed is None else self.seed,
             tasks=self.tasks or TASKS,
             seconds=self.seconds or SECONDS,
@@ -68,9 +70,11 @@ def _run(output: Output, settings: Settings, place: Path) -> Ran:
     from longshore.chaos.run import Chaos  # noqa: PLC0415 - loaded when it runs
     from longshore.settings import mask_url  # noqa: PLC0415 - loaded when it runs
 
+    urls = (settings.queue_url, settings.url)
+    where = " and ".join(mask_url(url) for url in urls if url is not None)
     output.note(
         f"{settings.tasks:,} tasks, {settings.workers} workers x {settings.slots} slots, "
-        f"lease {settings.lease:g} s, seed {settings.seed}, on {mask_url(settings.url)}; "
+        f"lease {settings.lease:g} s, seed {settings.seed}, on {where}; "
         f"{settings.seconds:g} s of kills, then to the end …"
     )
     with output.progress("tasks", settings.tasks) as advance:

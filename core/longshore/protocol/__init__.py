@@ -9,6 +9,7 @@ from longshore.protocol.change import VERBS, change, record
 from longshore.protocol.claim import claim, lease_is_live, renew
 from longshore.protocol.finish import finish
 from longshore.protocol.table import TRANSITIONS, allowed
+from longshore.protocol.unlogged import UNFENCED, claim_unlogged, finish_unlogged
 from longshore.protocol.values import (
     GRACE,
     MARGIN,
@@ -33,6 +34,7 @@ __all__ = [
     "GRACE",
     "MARGIN",
     "TRANSITIONS",
+    "UNFENCED",
     "VERBS",
     "Answer",
     "Change",
@@ -52,7 +54,9 @@ __all__ = [
     "allowed",
     "change",
     "claim",
+    "claim_unlogged",
     "finish",
+    "finish_unlogged",
     "lease_is_live",
     "record",
     "renew",

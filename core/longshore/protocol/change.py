@@ -97,10 +97,10 @@ def _tombstone(wanted: Change, now: datetime) -> Task | None:
 
 def _armed(row: Task, wanted: Change, wake_at: datetime) -> Task | None:
     """Set the wake-up under a new number; without a body there would be nothing to publish."""
-    body = row.body if row.body is not None else wanted.body
-    if body is None:
+    kept = row.with_body(wanted.body)
+    if kept.body is None:
         return None
-    return replace(row, wake_at=wake_at, wake_no=row.wake_no + 1, body=body)
+    return replace(kept, wake_at=wake_at, wake_no=row.wake_no + 1)
 
 
 def _park(row: Task, wanted: Change, now: datetime) -> Task | None:
@@ -114,8 +114,8 @@ def _park(row: Task, wanted: Change, now: datetime) -> Task | None:
 
 
 def _keep_body(row: Task, wanted: Change, _now: datetime) -> Task | None:
-    body = row.body if row.body is not None else wanted.body
-    return None if body is None else replace(row, body=body)
+    kept = row.with_body(wanted.body)
+    return None if kept.body is None else kept
 
 
 def _arm(row: Task, wanted: Change, now: datetime) -> Task | None:

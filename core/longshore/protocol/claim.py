@@ -74,6 +74,8 @@ def _adopt(bid: Claim, now: datetime) -> tuple[Task | None, Claimed, Attempt | N
         row = replace(row, state=TaskState.SCHEDULED, wake_at=bid.due_at, wake_no=1)
         early = _answer(Answer.EARLY, row)
         return row, replace(early, until=bid.due_at, armed=True), None
+    if bid.lean:
+        row = replace(row, spec=replace(spec, body=b""), body=None)
     return _won(row, bid, now, attempts=1)
 
 
@@ -128,7 +130,6 @@ def _busy(row: Task, bid: Claim, now: datetime) -> tuple[Task | None, Claimed, A
 
 def _verdict(row: Task, bid: Claim, now: datetime) -> tuple[Task | None, Answer]:
     """End a task whose lease is dead, where it may not run again."""
-    body = row.body if row.body is not None else bid.spec.body
     if row.cancel_requested_at is not None:
         return _ended(row, TaskState.CANCELLED, now), Answer.CANCELLED
     if _is_past(row, now):
@@ -136,7 +137,7 @@ def _verdict(row: Task, bid: Claim, now: datetime) -> tuple[Task | None, Answer]
     if bid.lost_fails or row.rescues >= bid.max_rescues:
         reason = Reason.LOST if bid.lost_fails else Reason.POISON
         failed = _ended(row, TaskState.FAILED, now)
-        return replace(failed, reason=reason.value, body=body), Answer.POISON
+        return replace(failed, reason=reason.value).with_body(bid.spec.body), Answer.POISON
     return None, Answer.WON
 
 
@@ -145,9 +146,8 @@ def _won(
 ) -> tuple[Task | None, Claimed, Attempt | None]:
     lease_until = now + bid.lease
     arm = row.wake_at is not None or bid.early_ack
-    body = row.body if row.body is not None or not arm else bid.spec.body
     taken = replace(
-        row,
+        row.with_body(bid.spec.body) if arm else row,
         state=TaskState.RUNNING,
         reason=None,
         token=row.token + 1,
@@ -164,7 +164,6 @@ def _won(
         progress_note=None,
         wake_at=lease_until + GRACE if arm else None,
         wake_no=row.wake_no + arm,
-        body=body,
     )
     return taken, _answer(Answer.WON, taken, bid), None
 

@@ -48,7 +48,7 @@ def _decide(row: Task, outcome: Outcome, now: datetime) -> tuple[Task, Finished]
         return _again(given, outcome, now)
     if outcome.retry_in is not None:
         return _again(replace(row, rescues=0), outcome, now)
-    failed = replace(row, rescues=0, body=row.body if row.body is not None else outcome.body)
+    failed = replace(row, rescues=0).with_body(outcome.body)
     return _close(failed, TaskState.FAILED, outcome, Settle.DEAD_LETTER)
 
 
@@ -73,15 +73,15 @@ def _again(row: Task, outcome: Outcome, now: datetime) -> tuple[Task, Finished]:
     again = replace(
         row, state=_state(outcome), due_at=due_at, reason=outcome.reason, report=outcome.report
     )
-    body = row.body if row.body is not None else outcome.body
+    kept = again.with_body(outcome.body)
     in_log = row.wake_at is not None or not outcome.held
     if wait is not None:
         in_log = in_log or not outcome.message_waits
-    if body is None:  # nothing could be published later, so the message must stay
+    if kept.body is None:  # nothing could be published later, so the message must stay
         in_log = False
     if in_log:
         wake_at = now if wait is None else due_at
-        again = replace(again, wake_at=wake_at, wake_no=row.wake_no + 1, body=body)
+        again = replace(kept, wake_at=wake_at, wake_no=row.wake_no + 1)
     if not outcome.held:
         return again, _accepted(again, Settle.LEAVE)
     if in_log and wait is not None:

@@ -51,7 +51,9 @@ class Claim:
 
     `stamp` is the run written on a dead letter that was redriven. `early_ack` asks for the
     wake-up in the row because the message will be acknowledged before the end (§8).
-    `lost_fails` ends a lost task as failed instead of running it again.
+    `lost_fails` ends a lost task as failed instead of running it again. `lean` adopts the message
+    without its body, which then is stored only once the row has to be published. `receives` is how
+    often the broker delivered the message: all there is to count attempts by without a log.
     """
 
     spec: TaskSpec
@@ -63,6 +65,8 @@ class Claim:
     early_ack: bool = False
     max_rescues: int = 3
     lost_fails: bool = False
+    lean: bool = False
+    receives: int = 1
 
 
 class Answer(StrEnum):

@@ -254,6 +254,7 @@ def random_step(random: Random, spec: TaskSpec, row: Task | None, lease: timedel
             early_ack=random.random() < RARELY,
             max_rescues=random.randrange(3),
             lost_fails=random.random() < RARELY / 2,
+            lean=random.random() < RARELY,
         )
     if kind == "finish":
         retry_in = random.choice([None, NO_TIME, NO_TIME, LEASE])

@@ -301,6 +301,21 @@ class Waking(LogSetting):
 class Redriving(LogSetting):
     """A dead letter that came back, stamped with the run that failed."""
 
+    async def test_a_lean_claim_keeps_no_body_until_the_row_has_to_be_published(
+        self, clerk: Clerk
+    ) -> None:
+        spec = clerk.spec()
+
+        answer = await clerk.won(replace(clerk.bid(spec), lean=True))
+        running = await clerk.row(spec)
+        park = Change(task_id=spec.id, verb=Verb.PARK, body=spec.body)
+        assert (await clerk.change(park)).applied
+        parked = await clerk.row(spec)
+
+        assert answer.has_body is False
+        assert (running.body, running.spec.body) == (None, b"")
+        assert parked.body == spec.body
+
     async def test_a_stamp_of_the_failed_run_restarts_the_task(self, clerk: Clerk) -> None:
         """As a new run at its first attempt; the token goes on growing."""
         spec = await clerk.ended(End.FAILURE)

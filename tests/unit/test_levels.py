@@ -1,0 +1,207 @@
+"""How much of a queue's tasks is logged, and what is promised then."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from longshore import Context, RetryLater, Snooze
+from longshore.draft import EnqueueOptions
+from longshore.errors import LongshoreError
+from longshore.levels import Level, LevelledLog
+from longshore.task import TaskState
+from tests.unit.yard import Yard, open_yard
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+UNLOGGED = [Level.FAILURES, Level.OFF]
+
+
+@pytest.fixture
+def level() -> Level:
+    return Level.CLAIMS
+
+
+@pytest.fixture
+async def yard(level: Level) -> AsyncIterator[Yard]:
+    async with open_yard(together=False, max_delay=timedelta(minutes=15)) as opened:
+        log = LevelledLog(opened.ports.task_log, lambda _: level, opened.clock)
+        opened.ports = replace(opened.ports, task_log=log)
+        yield opened
+
+
+async def echo(text: str) -> str:
+    return text
+
+
+async def fails(ctx: Context) -> None:
+    raise ValueError(f"attempt {ctx.attempt}, fence {ctx.fence}")
+
+
+# ------------------------------------------------------------------------------------------ claims
+
+
+async def test_with_claims_a_waiting_task_has_no_row_and_an_ended_one_has(yard: Yard) -> None:
+    task = await yard.enqueue(echo, "x")
+    waiting = await yard.state(task)
+
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert waiting == "none"
+    assert (row.state, row.result, row.token) == (TaskState.SUCCEEDED, b'"x"', 1)
+    assert row.body is None
+
+
+async def test_with_claims_a_failed_task_can_be_retried_from_its_row(yard: Yard) -> None:
+    task = await yard.enqueue(fails, options=EnqueueOptions(attempts=1))
+
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert row.state is TaskState.FAILED
+    assert row.body
+
+
+async def test_with_claims_a_lost_worker_is_fenced_off(yard: Yard) -> None:
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    task = await yard.enqueue(waits)
+    lost = asyncio.ensure_future(yard.worker().run())
+    await yard.reaches(task, "running")
+    lost.cancel()
+    await asyncio.gather(lost, return_exceptions=True)
+
+    async with yard.working(name="rescuer"):
+        await yard.passes(60)
+        row = await yard.row(task)
+
+    assert (row.worker, row.token, row.rescues) == ("rescuer", 2, 1)
+
+
+@pytest.mark.parametrize(
+    "options", [EnqueueOptions(key="k"), EnqueueOptions(delay=timedelta(hours=1))], ids=repr
+)
+async def test_with_claims_what_the_broker_cannot_do_goes_through_the_log(
+    yard: Yard, options: EnqueueOptions
+) -> None:
+    task = await yard.enqueue(echo, "x", options=options)
+    row = await yard.row(task)
+
+    async with yard.working(publish=True):
+        await yard.passes(3700, step=5)
+        ended = await yard.row(task)
+
+    assert row.body
+    assert ended.result == b'"x"'
+
+
+# ------------------------------------------------------------------------------- failures and off
+
+
+@pytest.mark.parametrize("level", UNLOGGED)
+async def test_without_claims_a_task_that_ends_well_leaves_nothing(yard: Yard) -> None:
+    ran: list[int] = []
+
+    async def notes(ctx: Context) -> None:
+        ran.append(ctx.fence)
+
+    await yard.enqueue(notes)
+
+    await yard.drain()
+
+    assert ran == [0]
+    assert await yard.rows() == []
+    assert (await yard.depth()).ready == 0
+
+
+@pytest.mark.parametrize("level", UNLOGGED)
+async def test_without_claims_the_brokers_receives_count_the_attempts(yard: Yard) -> None:
+    seen: list[int] = []
+
+    async def counts(ctx: Context) -> None:
+        seen.append(ctx.attempt)
+        raise RetryLater("1 second")
+
+    await yard.enqueue(counts, options=EnqueueOptions(attempts=3))
+
+    async with yard.working():
+        await yard.passes(60)
+        (letter,) = await yard.letters()
+
+    assert seen == [1, 2, 3]
+    assert letter.reason == "error"
+
+
+@pytest.mark.parametrize("level", [Level.FAILURES])
+async def test_with_failures_a_task_that_failed_for_good_has_a_row(yard: Yard) -> None:
+    task = await yard.enqueue(fails, options=EnqueueOptions(attempts=1))
+
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert (row.state, row.reason) == (TaskState.FAILED, "error")
+    assert row.error is not None
+    assert row.error.message == "attempt 1, fence 0"
+    assert row.body
+    assert len(await yard.letters()) == 1
+
+
+@pytest.mark.parametrize("level", [Level.FAILURES])
+async def test_with_failures_a_log_that_is_away_loses_no_failure(yard: Yard) -> None:
+    task = await yard.enqueue(fails, options=EnqueueOptions(attempts=1))
+    yard.log_plan.fail_next("claim")
+    yard.log_plan.lose_answer("finish")
+
+    await yard.done(yard.worker(burst=True).run())
+
+    assert await yard.state(task) == "failed"
+    assert (await yard.depth()).ready == 0
+
+
+@pytest.mark.parametrize("level", [Level.OFF])
+async def test_with_the_log_off_a_failed_task_is_a_dead_letter_alone(yard: Yard) -> None:
+    await yard.enqueue(fails, options=EnqueueOptions(attempts=1))
+
+    await yard.drain()
+
+    (letter,) = await yard.letters()
+    assert await yard.rows() == []
+    assert letter.detail == "attempt 1, fence 0"
+
+
+@pytest.mark.parametrize("level", UNLOGGED)
+async def test_without_claims_a_snooze_is_the_brokers_delay(yard: Yard) -> None:
+    async def snoozes(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise Snooze("10 minutes")
+
+    await yard.enqueue(snoozes)
+
+    async with yard.working():
+        await yard.passes(60)
+        delayed = await yard.depth()
+        await yard.passes(600)
+        ended = await yard.depth()
+
+    assert (delayed.delayed, ended.delayed) == (1, 0)
+    assert (ended.ready, ended.in_flight) == (0, 0)
+
+
+@pytest.mark.parametrize("level", UNLOGGED)
+@pytest.mark.parametrize(
+    "options", [EnqueueOptions(key="k"), EnqueueOptions(delay=timedelta(hours=1))], ids=repr
+)
+async def test_without_claims_what_the_broker_cannot_do_is_refused(
+    yard: Yard, options: EnqueueOptions
+) -> None:
+    with pytest.raises(LongshoreError, match="set its log to claims or full"):
+        await yard.enqueue(echo, "x", options=options)
+
+    assert (await yard.depth()).ready == 0
