@@ -50,6 +50,12 @@ def put(transaction: Transaction, queue: str, messages: Sequence[Outgoing]) -> N
     transaction.touched.add(queue)
 
 
+def cut(transaction: Transaction, queue: str, lease: timedelta) -> None:
+    """Shorten leases that end absurdly late: the clock has jumped back since they were given."""
+    now = transaction.now
+    transaction.run(statements.CUT, (queue, later(now, 2 * lease), later(now, lease)))
+
+
 def take(transaction: Transaction, queue: str, limit: int, lease: timedelta) -> Taken:
     """Deliver the best of what is visible.
 

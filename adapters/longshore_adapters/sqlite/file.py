@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from longshore_adapters.sqlite.desks import Reader, Writer
@@ -12,12 +13,15 @@ from longshore_adapters.sqlite.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from datetime import datetime
 
     from longshore.clock import Clock
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.options import Options
 
 T = TypeVar("T")
+_STEADY = timedelta(seconds=1)
+"""A clock that is only being adjusted goes back by less."""
 
 
 class File:
@@ -29,6 +33,7 @@ class File:
         self.options = options
         self.clock = clock
         self.waiting = Waiting()
+        self._seen: dict[str, datetime] = {}
         self._watch = Watch(f"{options.path}-wal", options.poll / 1000)
         self.writer = Lane(what, Writer(options, clock, self.waiting, self._watch))
         self.reader = Lane(what, Reader(options, clock))
@@ -45,6 +50,15 @@ class File:
             stack.push_async_callback(self.reader.close)
             await self.reader.open()
             yield self
+
+    def went_back(self, queue: str) -> bool:
+        """Whether the clock went back since a queue was last received from here.
+
+        The first time nobody knows, so it may have.
+        """
+        now, before = self.clock.now(), self._seen.get(queue)
+        self._seen[queue] = now
+        return before is None or now < before - _STEADY
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Do `work` in a transaction, perhaps together with the work of other callers."""

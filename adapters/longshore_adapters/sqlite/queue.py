@@ -56,6 +56,8 @@ class SqliteQueue:
             return []
         clock = self._file.clock
         end = clock.monotonic() + wait.total_seconds()
+        if self._file.went_back(self._name):
+            await self._file.write(partial(delivering.cut, queue=self._name, lease=lease))
         take = partial(delivering.take, queue=self._name, limit=limit, lease=lease)
         taken = await self._taken(take)
         if taken.rows or end <= clock.monotonic():

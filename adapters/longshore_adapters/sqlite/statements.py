@@ -56,6 +56,10 @@ PLAIN_MESSAGE: Final = 7
 INSERT_PLAIN_MESSAGES: Final = _inserts("message", MESSAGE_COLUMNS[:PLAIN_MESSAGE])
 
 PROMOTE: Final = "UPDATE message SET ready = 1 WHERE queue = ? AND NOT ready AND visible_at <= ?"
+CUT: Final = (
+    "UPDATE message SET visible_at = ?3 WHERE queue = ?1 AND NOT ready AND receipt IS NOT NULL "
+    "AND visible_at > ?2"
+)
 BEST: Final = (
     "SELECT seq FROM message WHERE queue = ? AND ready ORDER BY priority DESC, seq LIMIT ?"
 )
