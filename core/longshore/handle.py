@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from longshore.errors import TaskFailedError
 from longshore.protocol import Verb
 from longshore.report import Report
-from longshore.task import TaskState
+from longshore.task import TaskSpec, TaskState
 from longshore.when import parse_duration
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ R = TypeVar("R")
 class Handle(Generic[R]):
     """One task, by its id. Each method asks the log anew; those with an `a` are awaited.
 
-    Methods raise `TaskNotFoundError` while the log has no row of the task.
+    Methods raise `TaskNotFoundError` while the log has no row of the task; `cancel` needs none.
     """
 
     def __init__(
@@ -116,12 +116,15 @@ class Handle(Generic[R]):
         return await self._session().acall(lambda live: live.ports.task_log.attempts(self.id))
 
     def cancel(self) -> Task:
-        """Cancel the task; a running one is asked to stop. `TransitionError` once it is final."""
-        return self._session().call(lambda live: live.operator.one(Verb.CANCEL, self.id))
+        """Cancel the task; a running one is asked to stop. `TransitionError` once it is final.
+
+        One that only its message knows of gets a row, so that the message never starts it.
+        """
+        return self._session().call(self._cancel)
 
     async def acancel(self) -> Task:
         """Cancel the task; a running one is asked to stop."""
-        return await self._session().acall(lambda live: live.operator.one(Verb.CANCEL, self.id))
+        return await self._session().acall(self._cancel)
 
     def retry(self) -> Task:
         """Queue a failed, cancelled or expired task again, as a new run."""
@@ -130,6 +133,11 @@ class Handle(Generic[R]):
     async def aretry(self) -> Task:
         """Queue a failed, cancelled or expired task again, as a new run."""
         return await self._session().acall(lambda live: live.operator.one(Verb.RETRY, self.id))
+
+    async def _cancel(self, live: Live) -> Task:
+        now = live.ports.clock.now()
+        spec = TaskSpec(id=self.id, name=self.name, queue=self.queue, body=b"", created_at=now)
+        return await live.operator.one(Verb.CANCEL, self.id, spec=spec)
 
     def _waiting(self, timeout: Duration | None) -> Callable[[Live], Awaitable[Task]]:
         span = None if timeout is None else parse_duration(timeout)

@@ -19,6 +19,7 @@ from longshore.protocol import (
     UNFENCED,
     Answer,
     Changed,
+    Claim,
     Recorded,
     Renewed,
     claim_unlogged,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from longshore.identity import TaskId
     from longshore.protocol import (
         Change,
-        Claim,
         Claimed,
         Finished,
         Note,
@@ -63,6 +63,9 @@ class Level(StrEnum):
     CLAIMS = "claims"
     FAILURES = "failures"
     OFF = "off"
+
+
+_UNLOGGED = frozenset({Level.FAILURES, Level.OFF})
 
 
 class LevelledLog:
@@ -103,7 +106,7 @@ class LevelledLog:
 
     async def transition(self, changes: Sequence[Change]) -> list[Changed]:
         """Change rows; refused for a holder that has none."""
-        return await _split(changes, _has_row, self._log.transition, _unchanged)
+        return await _split(changes, self._reaches, self._log.transition, _unchanged)
 
     async def note(self, notes: Sequence[Note]) -> list[bool]:
         """Write progress of what has a row."""
@@ -141,7 +144,14 @@ class LevelledLog:
         return self._level(one.spec.queue)
 
     def _is_logged(self, one: Record | Claim) -> bool:
-        return self._level_of(one) in {Level.FULL, Level.CLAIMS}
+        """Whether a row is to be; what was published from one is claimed in it at any level."""
+        published = isinstance(one, Claim) and one.logged
+        return published or self._level_of(one) in {Level.FULL, Level.CLAIMS}
+
+    def _reaches(self, change: Change) -> bool:
+        """Whether a row may be there to change; no claim would see a tombstone where none looks."""
+        unread = change.spec is not None and self._level(change.spec.queue) in _UNLOGGED
+        return _has_row(change) and not unread
 
     def _is_recorded(self, one: Record) -> bool:
         return self._is_logged(one) and (one.armed or self._level_of(one) is Level.FULL)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from longshore.identity import TaskId
     from longshore.ports import Ports
     from longshore.protocol import Changed
-    from longshore.task import Task
+    from longshore.task import Task, TaskSpec
 
 _log = logging.getLogger("longshore.operator")
 
@@ -45,18 +45,27 @@ class Operator:
 
     async def apply(self, verb: Verb, ids: Sequence[TaskId]) -> list[Changed]:
         """Do a verb to tasks; an answer each. A retried or resumed task is published at once."""
-        changes = [Change(task_id=task_id, verb=verb) for task_id in ids]
+        return await self.change([Change(task_id=task_id, verb=verb) for task_id in ids])
+
+    async def change(self, changes: Sequence[Change]) -> list[Changed]:
+        """Make changes, with what the caller knows beside the id: a spec, a body, a guard."""
         answers = await self._ports.task_log.transition(changes)
-        if verb in _PUBLISHING:
-            await self._publish([one.task for one in answers if one.applied])
+        started = [
+            answer.task
+            for wanted, answer in zip(changes, answers, strict=True)
+            if answer.applied and wanted.verb in _PUBLISHING
+        ]
+        if started:
+            await self._publish(started)
         return answers
 
-    async def one(self, verb: Verb, task_id: TaskId) -> Task:
+    async def one(self, verb: Verb, task_id: TaskId, *, spec: TaskSpec | None = None) -> Task:
         """Do a verb to one task and answer its row.
 
-        `TaskNotFoundError` without a row, `TransitionError` where its state does not allow it.
+        `TaskNotFoundError` without a row; with a `spec`, cancel and pause then leave a tombstone
+        for the message on its way. `TransitionError` where its state does not allow the verb.
         """
-        (answer,) = await self.apply(verb, [task_id])
+        (answer,) = await self.change([Change(task_id=task_id, verb=verb, spec=spec)])
         if answer.task is None:
             raise TaskNotFoundError(task_id)
         if not answer.applied:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore.errors import LongshoreError
 from longshore.protocol import MARGIN, Change, Verb
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from longshore.task import Task
 
 _log = logging.getLogger("longshore.publish")
+FROM_ROW: Final = "logged"
+"""The attribute of a message that was published from a row, whatever its queue logs by now."""
+_FROM_ROW: Final = {FROM_ROW: "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,7 @@ def message_of(row: Task) -> Outgoing:
         group=row.spec.tenant,
         token=row.token,
         wake_no=row.wake_no,
+        attributes=_FROM_ROW,
     )
 
 

@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from longshore import Context, RetryLater, Snooze
-from longshore.draft import EnqueueOptions
+from longshore.client import Client
+from longshore.definition import TaskRegistry, define
+from longshore.draft import Draft, EnqueueOptions
 from longshore.errors import LongshoreError
 from longshore.levels import Level, LevelledLog
-from longshore.task import TaskState
+from longshore.operator import Operator
+from longshore.protocol import Change, Verb
+from longshore.settings import QueueSettings, Settings
+from longshore.task import TaskSpec, TaskState
+from longshore.task_log import TaskQuery
+from longshore.wiring import open_ports, policy_of, preparer_of, worker_options
+from longshore.worker import Worker
 from tests.unit.yard import Yard, open_yard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 UNLOGGED = [Level.FAILURES, Level.OFF]
 
@@ -165,6 +174,37 @@ async def test_with_failures_a_log_that_is_away_loses_no_failure(yard: Yard) -> 
     assert (await yard.depth()).ready == 0
 
 
+@pytest.mark.parametrize("level", [Level.FAILURES])
+async def test_with_failures_a_retried_task_ends_in_its_row(yard: Yard) -> None:
+    async def fails_at_first(ctx: Context) -> str:
+        if ctx.run == 0:
+            raise ValueError("not yet")
+        return f"fence {ctx.fence}"
+
+    task = await yard.enqueue(fails_at_first, options=EnqueueOptions(attempts=1))
+    await yard.drain()
+
+    await Operator(yard.ports).one(Verb.RETRY, task)
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert (row.state, row.result) == (TaskState.SUCCEEDED, b'"fence 2"')
+    assert (await yard.depth()).ready == 0
+
+
+@pytest.mark.parametrize("level", UNLOGGED)
+async def test_without_claims_no_tombstone_promises_what_nobody_would_see(yard: Yard) -> None:
+    task = await yard.enqueue(echo, "x")
+    spec = TaskSpec(id=task, name="echo", queue="default", body=b"", created_at=yard.clock.now())
+
+    (answer,) = await yard.ports.task_log.transition(
+        [Change(task_id=task, verb=Verb.CANCEL, spec=spec)]
+    )
+
+    assert answer.applied is False
+    assert await yard.rows() == []
+
+
 @pytest.mark.parametrize("level", [Level.OFF])
 async def test_with_the_log_off_a_failed_task_is_a_dead_letter_alone(yard: Yard) -> None:
     await yard.enqueue(fails, options=EnqueueOptions(attempts=1))
@@ -205,3 +245,37 @@ async def test_without_claims_what_the_broker_cannot_do_is_refused(
         await yard.enqueue(echo, "x", options=options)
 
     assert (await yard.depth()).ready == 0
+
+
+# ------------------------------------------------------------------------------------ by settings
+
+
+@pytest.mark.parametrize(
+    ("log", "waiting", "ended"),
+    [
+        ("full", ["queued"], ["succeeded"]),
+        ("claims", [], ["succeeded"]),
+        ("failures", [], []),
+        ("off", [], []),
+    ],
+)
+async def test_a_queues_setting_says_how_much_is_logged(
+    tmp_path: Path, log: str, waiting: list[str], ended: list[str]
+) -> None:
+    settings = Settings(
+        url=f"sqlite:///{tmp_path}/q.db",
+        queues={"default": QueueSettings.model_validate({"log": log})},
+    )
+    registry = TaskRegistry()
+    registry.add(define(echo, name="echo"))
+    message = Draft(registry.get("echo"), ["x"], EnqueueOptions())
+
+    async with open_ports(settings) as ports:
+        await Client(ports, preparer_of(settings, ports.ids)).enqueue([message])
+        before = [row.state for row in (await ports.task_log.find(TaskQuery())).tasks]
+        options = replace(worker_options(settings), burst=True)
+        stopped = await Worker(ports, registry, policy_of(settings), options).run()
+        after = [row.state for row in (await ports.task_log.find(TaskQuery())).tasks]
+
+    assert stopped.done == 1
+    assert (before, after) == (waiting, ended)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from longshore.cli.exit import ExitCode
-from longshore.cli.filters import Filter
+from longshore.cli.exit import ExitCode, InputError
+from longshore.cli.filters import Filter, flat
 from longshore.cli.sweeping import Tally, agree, sweep
-from longshore.errors import TaskNotFoundError
+from longshore.errors import LongshoreError, TaskNotFoundError
 from longshore.identity import TaskId
 from longshore.operator import Operator
-from longshore.protocol import VERBS, Verb
-from longshore.task import TaskState, parse_states
+from longshore.protocol import VERBS, Change, Verb
+from longshore.task import TaskSpec, TaskState, parse_states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from longshore.task import Task
 
 _RUNNING = frozenset({TaskState.RUNNING})
+_TOMBSTONES = frozenset({Verb.CANCEL, Verb.PAUSE})
+"""What can be done to a task that only its message knows of."""
+
+
+class NotLoggedYetError(TaskNotFoundError):
+    """A task is to be stopped that the log does not know."""
+
+    def __init__(self, task_id: TaskId, verb: Verb) -> None:
+        """Say what the log would have to know, to stop a message that is on its way."""
+        LongshoreError.__init__(
+            self,
+            f"no task {task_id} in the log; see: longshore list. Where its message is still on its "
+            f"way: longshore {verb} {task_id} --queue QUEUE --task NAME",
+        )
+        self.task_id = task_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +54,17 @@ class Wish:
     everything: bool
     yes: bool
     force: bool
+
+    @property
+    def announced(self) -> tuple[str, str] | None:
+        """Queue and name of tasks that the log may not know yet: one of each, beside the ids."""
+        queues, names = flat(self.chosen.queues), flat(self.chosen.names)
+        only_these = self.chosen == Filter(
+            ids=self.chosen.ids, queues=self.chosen.queues, names=self.chosen.names
+        )
+        if self.verb not in _TOMBSTONES or not only_these or len(queues) != 1 or len(names) != 1:
+            return None
+        return queues[0], names[0]
 
     @property
     def all_ids(self) -> list[TaskId]:
@@ -57,7 +83,7 @@ def carry_out(invocation: Invocation, wish: Wish) -> ExitCode:
     """Do it, say what was done, and answer the exit code."""
     ids = wish.all_ids
     filters = wish.chosen != Filter(ids=wish.chosen.ids)
-    if ids and (wish.everything or filters):
+    if ids and (wish.everything or (filters and wish.announced is None)):
         message = "give ids, or a filter; with both it would not be clear which are meant"
         raise click.UsageError(message)
     if not ids and not filters and not wish.everything:
@@ -72,9 +98,15 @@ def _one(invocation: Invocation, wish: Wish, task_id: TaskId) -> ExitCode:
     async def work(ports: Ports) -> Task:
         operator = Operator(ports)
         await _force(operator, wish, [task_id])
-        return await operator.one(wish.verb, task_id)
+        (spec,) = await _specs(ports, wish, [task_id])
+        return await operator.one(wish.verb, task_id, spec=spec)
 
-    task = invocation.with_ports(work)
+    try:
+        task = invocation.with_ports(work)
+    except TaskNotFoundError as error:
+        if wish.verb in _TOMBSTONES:
+            raise NotLoggedYetError(task_id, wish.verb) from error
+        raise
     changed = {"id": task.id, "state": task.state.value, "changed": True}
     if wish.verb is Verb.CANCEL and not task.final:
         words = "is running and was asked to stop"
@@ -91,7 +123,13 @@ def _several(invocation: Invocation, wish: Wish, ids: Sequence[TaskId]) -> ExitC
     async def work(ports: Ports) -> list[Changed]:
         operator = Operator(ports)
         await _force(operator, wish, ids)
-        return await operator.apply(wish.verb, ids)
+        specs = await _specs(ports, wish, ids)
+        return await operator.change(
+            [
+                Change(task_id=task_id, verb=wish.verb, spec=spec)
+                for task_id, spec in zip(ids, specs, strict=True)
+            ]
+        )
 
     answers = invocation.with_ports(work)
     if all(answer.task is None for answer in answers):
@@ -141,6 +179,19 @@ async def _force_and_apply(
     ids = [task.id for task in tasks]
     await _force(operator, wish, ids)
     return await operator.apply(wish.verb, ids)
+
+
+async def _specs(ports: Ports, wish: Wish, ids: Sequence[TaskId]) -> list[TaskSpec | None]:
+    """Make what a tombstone needs; a row that is there must be of the queue and name told."""
+    if wish.announced is None:
+        return [None] * len(ids)
+    queue, name = wish.announced
+    for row in await ports.task_log.get(ids):
+        if row is not None and (row.spec.queue, row.spec.name) != (queue, name):
+            message = f"task {row.id} is {row.spec.name} in queue {row.spec.queue}; leave out both"
+            raise InputError(message)
+    now = ports.clock.now()
+    return [TaskSpec(id=each, name=name, queue=queue, body=b"", created_at=now) for each in ids]
 
 
 async def _force(operator: Operator, wish: Wish, ids: Sequence[TaskId]) -> None:

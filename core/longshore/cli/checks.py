@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from longshore.control import Orders
 from longshore.errors import LongshoreError
 from longshore.protocol import MARGIN
+from longshore.registry import Finding, SupportsExamination, find_adapter
 from longshore.store import ABSENT, Delete, Put
 from longshore.task import OPEN, TaskState
 from longshore.task_log import TaskQuery
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from longshore.store import Store
     from longshore.task_log import QueueStats
 
-Verdict: TypeAlias = Literal["ok", "warn", "fail"]
-
 LITTLE_SPACE: Final = 1_073_741_824
 NO_SPACE: Final = 104_857_600
 WAITED_LONG: Final = timedelta(minutes=1)
@@ -38,39 +36,29 @@ EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _LOOKED_AT: Final = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What was looked at, how it is, and the next step where something is to be done."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    step: str = ""
-
-
-def ok(name: str, text: str) -> Check:
+def ok(name: str, text: str) -> Finding:
     """Nothing is to be done."""
-    return Check(name=name, verdict="ok", text=text)
+    return Finding(name=name, verdict="ok", text=text)
 
 
-def warn(name: str, text: str, step: str) -> Check:
+def warn(name: str, text: str, step: str) -> Finding:
     """It works, and may be not what is wanted."""
-    return Check(name=name, verdict="warn", text=text, step=step)
+    return Finding(name=name, verdict="warn", text=text, step=step)
 
 
-def fail(name: str, text: str, step: str) -> Check:
+def fail(name: str, text: str, step: str) -> Finding:
     """It does not work."""
-    return Check(name=name, verdict="fail", text=text, step=step)
+    return Finding(name=name, verdict="fail", text=text, step=step)
 
 
-def check_clock(now: datetime) -> Check:
+def check_clock(now: datetime) -> Finding:
     """Whether the clock can be right at all."""
     if now < EARLIEST:
         return fail("clock", f"this host believes it is {now:%Y-%m-%d}", "set its clock")
     return ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def check_tasks(name: str | None, registry: TaskRegistry) -> Iterator[Check]:
+def check_tasks(name: str | None, registry: TaskRegistry) -> Iterator[Finding]:
     """Whether there are tasks, and whether their arguments can be checked."""
     definitions = list(registry)
     if name is None:
@@ -90,7 +78,7 @@ def check_tasks(name: str | None, registry: TaskRegistry) -> Iterator[Check]:
         yield ok("tasks", f"{len(definitions)}, all with arguments that can be checked")
 
 
-def check_place(name: str, url: str) -> Iterator[Check]:
+def check_place(name: str, url: str) -> Iterator[Finding]:
     """Where the URL names a file here: its folder, and the space it has to grow."""
     path = local_path(url)
     if path is None:
@@ -122,9 +110,22 @@ def local_path(url: str) -> Path | None:
     return Path(unquote(parts.path[1:]))
 
 
+async def check_setup(url: str, queues: Sequence[str]) -> Sequence[Finding]:
+    """What the adapter has to say of its own server, where it can compare."""
+    import asyncio  # noqa: PLC0415 - slow to import
+
+    adapter = find_adapter(url)
+    if not isinstance(adapter, SupportsExamination):
+        return []
+    try:
+        return await asyncio.to_thread(adapter.examine, url, queues)
+    except LongshoreError as error:
+        return [fail("set-up", str(error), "see: longshore settings")]
+
+
 async def check_ports(
     settings: Settings, ports: Ports, served: Sequence[str]
-) -> AsyncIterator[Check]:
+) -> AsyncIterator[Finding]:
     """Whether log, store and queues answer, and whether tasks are left lying."""
     log = ports.task_log.capabilities
     if log.durable and log.shared:
@@ -146,7 +147,7 @@ async def check_ports(
         yield check
 
 
-async def check_store(store: Store, ports: Ports) -> Check:
+async def check_store(store: Store, ports: Ports) -> Finding:
     """Write a value, read it, and remove it."""
     key, value = f"doctor/{ports.ids()}", b"doctor"
     began = ports.clock.monotonic()
@@ -160,7 +161,7 @@ async def check_store(store: Store, ports: Ports) -> Check:
     return ok("store", f"writes, reads and deletes; three round trips took {took:.1f} ms")
 
 
-async def check_scheduler(ports: Ports) -> Check:
+async def check_scheduler(ports: Ports) -> Finding:
     """Whether somebody publishes what is due, and who."""
     from longshore.scheduler import leader_of  # noqa: PLC0415 - asyncio is slow to import
 
@@ -172,7 +173,7 @@ async def check_scheduler(ports: Ports) -> Check:
     return ok("scheduler", f"nothing that is due was left; {leader or 'nobody'} leads")
 
 
-async def check_paused(store: Store, ports: Ports) -> AsyncIterator[Check]:
+async def check_paused(store: Store, ports: Ports) -> AsyncIterator[Finding]:
     """Whether somebody paused a queue, and may have forgotten it."""
     for name, since in (await Orders(store, ports.clock).paused_queues()).items():
         text = "is paused" if since is None else f"is paused since {since:%Y-%m-%d %H:%M:%S} UTC"
@@ -181,7 +182,7 @@ async def check_paused(store: Store, ports: Ports) -> AsyncIterator[Check]:
 
 async def check_queue(
     ports: Ports, name: str, found: QueueStats | None, served: Sequence[str]
-) -> AsyncIterator[Check]:
+) -> AsyncIterator[Finding]:
     """Whether the queue answers, and somebody takes what waits in it."""
     title = f"queue {name}"
     try:
@@ -199,11 +200,11 @@ async def check_queue(
     else:
         yield ok(title, f"{depth.ready} ready, {depth.in_flight} in flight")
     if depth.dead:
-        step = f"look why, then send them again: longshore list --queue {name} --state failed"
+        step = f"see why, and send them again or remove them: longshore dlq list --queue {name}"
         yield warn(title, f"{depth.dead} dead letters", step)
 
 
-def _waiting(ports: Ports, name: str, found: QueueStats | None, depth: Depth) -> Check | None:
+def _waiting(ports: Ports, name: str, found: QueueStats | None, depth: Depth) -> Finding | None:
     """Tasks are ready, have been for long, and nothing runs: nobody serves the queue."""
     running = 0 if found is None else found.by_state.get(TaskState.RUNNING, 0)
     age = depth.oldest_age
@@ -220,7 +221,7 @@ def _open(found: QueueStats) -> int:
     return sum(count for state, count in found.by_state.items() if state in OPEN)
 
 
-async def check_running(ports: Ports) -> AsyncIterator[Check]:
+async def check_running(ports: Ports) -> AsyncIterator[Finding]:
     """Whether running tasks are held by somebody, and the log's times are not in the future."""
     query = TaskQuery(states=frozenset({TaskState.RUNNING}))
     page = await ports.task_log.find(query, limit=_LOOKED_AT)

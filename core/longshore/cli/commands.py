@@ -12,7 +12,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One command. `home` is `module:attribute`, the module inside `longshore.cli`."""
+    """One command. `home` is `module:attribute`, the module inside `longshore.cli`.
+
+    A name of two words is a command of the family that the first one names; see `FAMILIES`.
+    """
 
     name: str
     home: str
@@ -99,6 +102,18 @@ ENTRIES: Final = (
         section=_LOOK,
     ),
     Entry(
+        name="dlq list",
+        home="dlq:list_letters",
+        summary="List dead letters, those that died first at the top.",
+        section=_LOOK,
+    ),
+    Entry(
+        name="dlq show",
+        home="dlq:show_letter",
+        summary="Show everything that is known of a dead letter.",
+        section=_LOOK,
+    ),
+    Entry(
         name="retry",
         home="verbs:retry",
         summary="Queue failed tasks again, as a new run.",
@@ -137,6 +152,18 @@ ENTRIES: Final = (
         home="purge:purge",
         summary="Clear ended tasks by state and age, or empty a queue.",
         originals=("task:purge",),
+        section=_CHANGE,
+    ),
+    Entry(
+        name="dlq redrive",
+        home="redriving:redrive",
+        summary="Send dead letters again, and retry the tasks that failed with them.",
+        section=_CHANGE,
+    ),
+    Entry(
+        name="dlq purge",
+        home="redriving:purge_letters",
+        summary="Remove dead letters for good; the log keeps their tasks.",
         section=_CHANGE,
     ),
     Entry(
@@ -193,6 +220,12 @@ ENTRIES: Final = (
         section=_KEEP,
     ),
     Entry(
+        name="permissions",
+        home="permissions:permissions",
+        summary="Print the policy that lets a role do its work, and no more.",
+        section=_KEEP,
+    ),
+    Entry(
         name="demo",
         home="demo:demo",
         summary="Hash real files with worker processes, and show the log.",
@@ -213,3 +246,4 @@ ENTRIES: Final = (
     Entry(name="task", home="guide:guide", summary="Show the list of commands."),
 )
 SECTIONS: Final = (_WORK, _LOOK, _CHANGE, _KEEP, _TRY)
+FAMILIES: Final = {"dlq": "Look at dead letters, send them again, or remove them."}

@@ -11,6 +11,7 @@ from longshore.cli.checks import (
     check_clock,
     check_place,
     check_ports,
+    check_setup,
     check_tasks,
     fail,
     local_path,
@@ -25,10 +26,10 @@ from longshore.registry import find_adapter, scheme_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from longshore.cli.checks import Check
     from longshore.cli.invocation import Invocation
     from longshore.cli.loading import Loaded
     from longshore.cli.output import Output
+    from longshore.registry import Finding
     from longshore.settings import Settings
 
 
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
 def doctor(invocation: Invocation) -> ExitCode:
     """Check that everything is as it should be, and say what to do.
 
-    Looks at settings, application and tasks, adapters, folders and disk, log, store and queues,
-    clocks and leases. Writes one value into the store and removes it; changes nothing else.
+    Looks at settings, application and tasks, adapters, folders and disk, how each server is set
+    up, log, store and queues, clocks and leases. Writes one value into the store and removes it;
+    changes nothing else.
 
     Exit code 1 where a check failed. A warning is no failure.
     """
-    found: list[Check] = []
+    found: list[Finding] = []
 
     async def work() -> None:
         async for check in _all(invocation):
@@ -73,13 +75,13 @@ def doctor(invocation: Invocation) -> ExitCode:
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-def _write(output: Output, check: Check) -> None:
+def _write(output: Output, check: Finding) -> None:
     output.styled(f"{check.verdict:<5} {check.name}: {check.text}", check.verdict)
     if check.step:
         output.line(f"      → {check.step}")
 
 
-async def _all(invocation: Invocation) -> AsyncIterator[Check]:
+async def _all(invocation: Invocation) -> AsyncIterator[Finding]:
     """Make one check after the other, as far as the ones before allow."""
     yield check_clock(datetime.now(UTC))
     try:
@@ -101,7 +103,7 @@ async def _all(invocation: Invocation) -> AsyncIterator[Check]:
         yield check
 
 
-def _settings(settings: Settings) -> Iterator[Check]:
+def _settings(settings: Settings) -> Iterator[Finding]:
     from longshore.settings import ignored  # noqa: PLC0415 - pydantic is slow to import
 
     yield ok("settings", "all values can be used")
@@ -109,7 +111,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
         yield warn(f"variable {one.name}", one.reason, "unset it, or correct its name")
 
 
-def _places(settings: Settings) -> Iterator[Check]:
+def _places(settings: Settings) -> Iterator[Finding]:
     for url in _urls(settings):
         try:
             find_adapter(url)
@@ -126,11 +128,14 @@ def _made(settings: Settings) -> bool:
     return all(path is None or path.exists() for path in paths)
 
 
-async def _live(loaded: Loaded) -> AsyncIterator[Check]:
+async def _live(loaded: Loaded) -> AsyncIterator[Finding]:
     from longshore.cli.work import every_queue  # noqa: PLC0415 - only with something to open
     from longshore.wiring import open_ports  # noqa: PLC0415 - asyncio is slow to import
 
     served = every_queue(loaded)
+    for url in _urls(loaded.settings):
+        for finding in await check_setup(url, served):
+            yield finding
     try:
         async with open_ports(loaded.settings) as ports:
             async for check in check_ports(loaded.settings, ports, served):

@@ -22,7 +22,7 @@ from longshore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class ExitCode(IntEnum):
@@ -65,6 +65,17 @@ class NobodyToOrderError(LongshoreError):
         super().__init__(f"there is no worker {aim}; see: longshore workers")
 
 
+class NoSuchLetterError(LongshoreError):
+    """No dead letter has the id that was named."""
+
+    def __init__(self, ids: Sequence[str], queues: Sequence[str]) -> None:
+        """Say where it was looked for."""
+        super().__init__(
+            f"no dead letter {', '.join(ids)} in {', '.join(queues) or 'any queue'}; it may have "
+            "been sent again or removed; see: longshore dlq list"
+        )
+
+
 class LockedError(LongshoreError):
     """Another worker holds the lock that lets only one work."""
 
@@ -88,6 +99,7 @@ _CODES: Final[Mapping[type[LongshoreError], ExitCode]] = {
     TooLargeError: ExitCode.USAGE,
     TaskNotFoundError: ExitCode.NOT_FOUND,
     NobodyToOrderError: ExitCode.NOT_FOUND,
+    NoSuchLetterError: ExitCode.NOT_FOUND,
     LockedError: ExitCode.LOCKED,
     ConfigurationError: ExitCode.CONFIGURATION,
     StorageError: ExitCode.UNAVAILABLE,

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from datetime import datetime
 
+    from longshore.cli.formats import Writer
     from longshore.cli.invocation import Invocation
     from longshore.ports import Ports
+    from longshore.task_log import TaskQuery
 
 _STDOUT: Final = "-"
 
@@ -73,23 +75,11 @@ def export(
         now = ports.clock.now()
         target = _target(output, folder, form, now)
         query = chosen.query(settings, now)
-        count = await ports.task_log.count(query)
-        header = Header(
-            exported_at=moment(now) or "",
-            filter=chosen.described(),
-            count=count.value,
-            exact=count.exact,
-        )
-        written = 0
+        header = await _header(ports, chosen, query, now)
         with _opened(invocation, target) as write:
             writer = FORMATS[form or _form_of(target)](write)
             writer.begin(header)
-            with invocation.output.progress("tasks", count.value) as advance:
-                async for page in pages(ports.task_log, query):
-                    for task in page.tasks:
-                        writer.task(task)
-                    written += len(page.tasks)
-                    advance(len(page.tasks))
+            written = await _write_tasks(invocation, ports, query, writer, header.count)
             writer.end()
         return written, target
 
@@ -100,6 +90,30 @@ def export(
         invocation.output.document({"written": written, "file": target})
     else:
         invocation.output.line(f"{written} tasks written to {target}")
+
+
+async def _header(ports: Ports, chosen: Filter, query: TaskQuery, now: datetime) -> Header:
+    count = await ports.task_log.count(query)
+    return Header(
+        exported_at=moment(now) or "",
+        filter=chosen.described(),
+        count=count.value,
+        exact=count.exact,
+    )
+
+
+async def _write_tasks(
+    invocation: Invocation, ports: Ports, query: TaskQuery, writer: Writer, total: int
+) -> int:
+    """Write the tasks page by page; answer how many."""
+    written = 0
+    with invocation.output.progress("tasks", total) as advance:
+        async for page in pages(ports.task_log, query):
+            for task in page.tasks:
+                writer.task(task)
+            written += len(page.tasks)
+            advance(len(page.tasks))
+    return written
 
 
 def _target(output: str | None, folder: str | None, form: str | None, now: datetime) -> str:

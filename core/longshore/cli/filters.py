@@ -11,7 +11,7 @@ from longshore.cli.command import option
 from longshore.cli.kinds import NAMES, STATES, moment_before
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from longshore.settings import Settings
@@ -63,10 +63,10 @@ class Filter:
 
         return TaskQuery(
             states=self.wanted(ALL if default is None else default),
-            ids=tuple(TaskId(each) for each in _flat(self.ids)),
-            names=_flat(self.names),
-            queues=_flat(self.queues),
-            tags=_flat(self.tags),
+            ids=tuple(TaskId(each) for each in flat(self.ids)),
+            names=flat(self.names),
+            queues=flat(self.queues),
+            tags=flat(self.tags),
             category=self.category,
             tenant=self.tenant,
             owner=self.owner,
@@ -87,7 +87,7 @@ class Filter:
             if each.name == "states" and value:
                 said["states"] = sorted(state.value for state in self.wanted(frozenset()))
             elif isinstance(value, tuple) and value:
-                said[each.name] = list(_flat(cast("tuple[tuple[str, ...], ...]", value)))
+                said[each.name] = list(flat(cast("tuple[tuple[str, ...], ...]", value)))
             elif value:
                 said[each.name] = value
         return said
@@ -121,20 +121,28 @@ _OPTIONS: Final = (
 )
 
 
-def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the filter's options to a command, and give it a `Filter` named `chosen`."""
-    names = [each.name for each in fields(Filter)]
+def gathered(kind: type[Any], options: Sequence[Any]) -> Callable[..., Any]:
+    """Add options to a command, and give it the dataclass of their values named `chosen`."""
+    names = [each.name for each in fields(kind)]
 
-    @wraps(command)
-    def with_filter(*args: object, **given: Any) -> object:  # noqa: ANN401 - as click calls it
-        parts = {name: given.pop(name) for name in names}
-        return command(*args, chosen=Filter(**parts), **given)
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def with_filter(*args: object, **given: Any) -> object:  # noqa: ANN401 - as click calls it
+            parts = {name: given.pop(name) for name in names}
+            return command(*args, chosen=kind(**parts), **given)
 
-    decorated: Callable[..., Any] = with_filter
-    for add in reversed(_OPTIONS):
-        decorated = add(decorated)
-    return decorated
+        decorated: Callable[..., Any] = with_filter
+        for add in reversed(options):
+            decorated = add(decorated)
+        return decorated
+
+    return decorate
 
 
-def _flat(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+def flat(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The names of an option that was repeated, each once."""
     return tuple(dict.fromkeys(name for group in groups for name in group))
+
+
+filtered = gathered(Filter, _OPTIONS)
+"""Add the filter's options to a command, and give it a `Filter` named `chosen`."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import click
 from click.shell_completion import shell_complete
 
-from longshore.cli.commands import ENTRIES, SECTIONS
+from longshore.cli.commands import ENTRIES, FAMILIES, SECTIONS
 from longshore.cli.exit import ExitCode, code_of
 from longshore.cli.output import Output, abandon_output, flush
 from longshore.errors import LongshoreError
@@ -30,17 +31,25 @@ class CommandTable(MutableMapping[str, click.Command]):
     """Commands by name, each imported when it is first asked for."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        """Import nothing yet."""
-        self._entries = {entry.name: entry for entry in entries}
+        """Import nothing yet. Names of two words are gathered into families."""
+        self._entries: dict[str, Entry | list[Entry]] = {}
+        for entry in entries:
+            first, _, rest = entry.name.partition(" ")
+            if rest:
+                family = cast("list[Entry]", self._entries.setdefault(first, []))
+                family.append(replace(entry, name=rest))
+            else:
+                self._entries[first] = entry
         self._loaded: dict[str, click.Command] = {}
 
     def __getitem__(self, name: str) -> click.Command:
         """Import the command."""
         if name not in self._loaded:
-            entry = self._entries[name]
-            module, _, attribute = entry.home.partition(":")
-            found: object = getattr(import_module(f"longshore.cli.{module}"), attribute)
-            self._loaded[name] = cast("click.Command", found)
+            found = self._entries[name]
+            if isinstance(found, list):
+                self._loaded[name] = CommandGroup(found, name=name, help=FAMILIES[name])
+            else:
+                self._loaded[name] = _imported(found)
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
@@ -62,14 +71,25 @@ class CommandTable(MutableMapping[str, click.Command]):
         return len({*self._entries, *self._loaded})
 
 
-class CommandGroup(click.Group):
-    """`longshore` itself."""
+def _imported(entry: Entry) -> click.Command:
+    module, _, attribute = entry.home.partition(":")
+    found: object = getattr(import_module(f"longshore.cli.{module}"), attribute)
+    return cast("click.Command", found)
 
-    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - click's own, passed through
+
+class CommandGroup(click.Group):
+    """`longshore` itself, and each family of its commands."""
+
+    def __init__(
+        self,
+        entries: Sequence[Entry] = ENTRIES,
+        **attributes: Any,  # noqa: ANN401 - click's own, passed through
+    ) -> None:
         """Take the commands from the table."""
-        super().__init__(commands=CommandTable(ENTRIES), **attributes)
-        self._names = {old: entry.name for entry in ENTRIES for old in entry.originals}
-        self._originals = {entry.name: entry.originals for entry in ENTRIES}
+        super().__init__(commands=CommandTable(entries), **attributes)
+        self._entries = entries
+        self._names = {old: entry.name for entry in entries for old in entry.originals}
+        self._originals = {entry.name: entry.originals for entry in entries}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command by its name, or by what an older system called it."""
@@ -82,15 +102,16 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table, without importing one."""
         del ctx
-        width = max(len(entry.name) for entry in ENTRIES if not entry.hidden)
+        width = max(len(entry.name) for entry in self._entries if not entry.hidden)
         for section in SECTIONS:
             rows = [
                 (f"{entry.name:<{width}}", entry.summary)
-                for entry in ENTRIES
+                for entry in self._entries
                 if entry.section == section
             ]
-            with formatter.section(section):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
 
     def main(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - click's is overloaded by a mode that is ours to choose
         self,

@@ -8,18 +8,22 @@ from longshore.cli.output import Output
 
 
 @click.command("help", hidden=True)
-@click.argument("name", metavar="[COMMAND]", required=False)
+@click.argument("names", metavar="[COMMAND]...", nargs=-1)
 @click.pass_context
-def guide(ctx: click.Context, *, name: str | None) -> None:
+def guide(ctx: click.Context, *, names: tuple[str, ...]) -> None:
     """Show the help of a command, or the list of commands."""
-    group, parent = ctx.parent and ctx.parent.command, ctx.parent
-    if not isinstance(group, click.Group) or parent is None:
+    if ctx.parent is None:
         ctx.fail("there is nothing to help with")
-    if name is None:
-        Output().line(group.get_help(parent))
-        return
-    command = group.get_command(parent, name)
+    Output().line(_help_of(ctx, ctx.parent, names))
+
+
+def _help_of(asked: click.Context, ctx: click.Context, names: tuple[str, ...]) -> str:
+    if not names:
+        return ctx.command.get_help(ctx)
+    first, *rest = names
+    group = ctx.command
+    command = group.get_command(ctx, first) if isinstance(group, click.Group) else None
     if command is None:
-        ctx.fail(f"no such command {name!r}")
-    with click.Context(command, info_name=name, parent=parent) as inner:
-        Output().line(command.get_help(inner))
+        asked.fail(f"no such command {first!r}")
+    with click.Context(command, info_name=first, parent=ctx) as inner:
+        return _help_of(asked, inner, tuple(rest))

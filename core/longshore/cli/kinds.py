@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from longshore.errors import LongshoreError, ScheduleError
+from longshore.errors import ConfigurationError, LongshoreError, ScheduleError
 from longshore.priority import parse_priority
 from longshore.task import parse_states
 from longshore.when import parse_duration, parse_when
@@ -86,7 +86,14 @@ def moment_before(text: str, *, now: datetime, zone: tzinfo) -> datetime:
 
 
 def _states(text: str) -> object:
-    return parse_states(text.split(","))
+    words = text.split(",")
+    if any(word.strip().lower() == "forever" for word in words):
+        message = (
+            "'forever' meant recurring tasks, which would be schedules here, and there are none "
+            "yet; enqueue from cron with a tag, and find those tasks by it: --tag TAG"
+        )
+        raise ConfigurationError(message)
+    return parse_states(words)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -85,8 +85,16 @@ cancel = _command(
     A waiting task is cancelled at once and never starts. A running one hears of it with the
     next renewal of its lease: an async handler is interrupted, one on a thread has to look at
     ctx.cancelled.
+
+    A task that the log does not know yet, because its message is still on its way, is cancelled
+    ahead where its id, --queue and --task are all given: the message then never starts it.
     """,
-    examples=(f"cancel {_ID}", "cancel --queue reports --tag nightly", "cancel --all --yes"),
+    examples=(
+        f"cancel {_ID}",
+        f"cancel {_ID} --queue emails --task send_email",
+        "cancel --queue reports --tag nightly",
+        "cancel --all --yes",
+    ),
 )
 
 pause = _command(
@@ -94,7 +102,8 @@ pause = _command(
     "paused",
     text="""Keep waiting tasks from starting.
 
-    They stay in the log until resumed or cancelled. A running task cannot be paused.
+    They stay in the log until resumed or cancelled. A running task cannot be paused. One that
+    the log does not know yet is paused ahead with its id, --queue and --task, as by `cancel`.
     """,
     examples=(f"pause {_ID}", "pause --task send_newsletter --yes", "task:pause --id=…"),
 )

@@ -54,6 +54,7 @@ class Claim:
     `lost_fails` ends a lost task as failed instead of running it again. `lean` adopts the message
     without its body, which then is stored only once the row has to be published. `receives` is how
     often the broker delivered the message: all there is to count attempts by without a log.
+    `logged` says that the message was published from a row.
     """
 
     spec: TaskSpec
@@ -67,6 +68,7 @@ class Claim:
     lost_fails: bool = False
     lean: bool = False
     receives: int = 1
+    logged: bool = False
 
 
 class Answer(StrEnum):

@@ -31,6 +31,65 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PLUGIN = """
+from contextlib import asynccontextmanager
+
+from longshore.conformance import FaultPlan, FlakyQueue
+from longshore.registry import Backend, Finding, find_adapter
+
+
+class Queue(FlakyQueue):
+    few = False
+
+    async def dead_letters(self, *, limit, after=None):
+        if self.few and after is not None:
+            return []
+        return await super().dead_letters(limit=1 if self.few else limit, after=after)
+
+    async def redrive_all(self, *, rate=None):
+        ids = [letter.id for letter in await self.dead_letters(limit=100)]
+        await self.redrive(ids)
+        return f"{len(ids)} on their way, at {rate} a second"
+
+
+def queue(inner, name, option):
+    plan = FaultPlan()
+    if name == "mail":
+        plan.fail_next(option, 100)
+    found = Queue(inner, plan)
+    found.few = option == "few"
+    return found
+
+
+class Broker:
+    @asynccontextmanager
+    async def open(self, url, clock):
+        option = url.partition("?")[2]
+        async with find_adapter(inside(url)).open(inside(url), clock) as backend:
+            yield Backend(url=url, queue=lambda name: queue(backend.queue(name), name, option))
+
+    def init(self, url):
+        return find_adapter(inside(url)).init(inside(url))
+
+    def deinit(self, url):
+        return find_adapter(inside(url)).deinit(inside(url))
+
+    def examine(self, url, queues):
+        said = ", ".join(queues)
+        return [Finding(name="broker", verdict="warn", text=f"serves {said}", step="mend it")]
+
+    def permissions(self, url, queues, role):
+        named = {"Sid": "Queues", "Effect": "Allow", "Resource": list(queues)[::-1]}
+        return [{**named, "Action": [f"queue:{role}", "queue:Look"]}]
+
+
+def inside(url):
+    return "sqlite://" + url.partition("?")[0].partition("://")[2]
+
+
+ADAPTER = Broker()
+"""
+
 APP = """
 from longshore import Context, Longshore, Report
 
@@ -76,6 +135,20 @@ class Cli:
         (self.folder / f"{name}.py").write_text(code, encoding="utf-8")
         return name
 
+    def plugin(self) -> str:
+        """Install an adapter that is a queue alone, as a package would be; answer its URL.
+
+        The URL may have `?few`: it shows one dead letter at a time; or a verb of a queue: that
+        fails for the queue `mail`.
+        """
+        scheme, name = f"broker{uuid4().hex}", self.module_of(PLUGIN)
+        about = self.folder / f"{name}-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n", encoding="utf-8")
+        point = f"[longshore.adapters]\n{scheme} = {name}:ADAPTER\n"
+        (about / "entry_points.txt").write_text(point, encoding="utf-8")
+        return f"{scheme}:///{self.folder / 'broker.db'}"
+
     def __call__(self, *words: str, code: int = 0, given: str | None = None) -> Result:
         result = CliRunner().invoke(main, list(words), input=given)
         assert result.exit_code == code, (words, result.output, result.exc_info)
@@ -107,11 +180,12 @@ class Cli:
         tasks = self.json("list", "--limit", "1000")["tasks"]
         return {task["id"]: task["state"] for task in tasks}
 
-    def ported(self, work: Callable[[Ports], Awaitable[T]]) -> T:
+    def ported(self, work: Callable[[Ports], Awaitable[T]], queue_url: str | None = None) -> T:
         """Do something beside the command line."""
+        settings = Settings.load(url=self.url, queue_url=queue_url)
 
         async def run() -> T:
-            async with open_ports(Settings.load(url=self.url)) as ports:
+            async with open_ports(settings) as ports:
                 return await work(ports)
 
         return asyncio.run(run())

@@ -167,6 +167,19 @@ def test_dead_letters_are_a_warning(cli: Cli) -> None:
     check = verdicts(cli, "--app", cli.app)["queue mail"]
 
     assert check["text"] == "1 dead letters"
+    assert check["next"].endswith("longshore dlq list --queue mail")
+
+
+def test_what_an_adapter_finds_of_its_server_is_said_with_the_rest(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGSHORE_QUEUE_URL", cli.plugin())
+    cli("init")
+
+    check = verdicts(cli, "--app", cli.app)["broker"]
+
+    assert (check["verdict"], check["next"]) == ("warn", "mend it")
+    assert check["text"] == "serves default, mail"
 
 
 def test_a_lease_that_has_ended_is_a_warning(cli: Cli) -> None:

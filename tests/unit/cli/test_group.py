@@ -6,8 +6,10 @@ import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from click.testing import CliRunner
 
 from longshore import cli as package
 from longshore.cli import ExitCode, main
-from longshore.cli.commands import ENTRIES
+from longshore.cli.commands import ENTRIES, FAMILIES
 from longshore.cli.exit import InputError
 from longshore.cli.group import CommandGroup, Ending
 from longshore.cli.output import Output
@@ -78,7 +80,7 @@ def test_help_imports_no_command_and_nothing_slow() -> None:
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
 def test_each_command_says_what_the_list_says_of_it(entry: Entry) -> None:
-    text = " ".join(help_of(entry.name).split())
+    text = " ".join(help_of(*entry.name.split()).split())
 
     assert entry.summary.rstrip(".") in text
 
@@ -87,11 +89,28 @@ def test_each_command_says_what_the_list_says_of_it(entry: Entry) -> None:
     "entry", [entry for entry in OURS if not entry.hidden], ids=lambda entry: entry.name
 )
 def test_each_command_has_examples_the_shared_options_and_its_old_names(entry: Entry) -> None:
-    text = help_of(entry.name)
+    text = help_of(*entry.name.split())
 
     assert re.search(rf"Examples:\n  longshore {entry.name}\b", text)
     assert all(shared in text for shared in ("--app", "--class", "--url", "--json", "--debug"))
     assert all(old in text for old in entry.originals)
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_each_example_is_a_command_line_that_can_be_read(entry: Entry) -> None:
+    for example in getattr(command_of(entry.name.split()), "examples", ()):
+        words = [*takewhile(lambda word: word not in {"|", ">"}, shlex.split(example))]
+        named = len(entry.name.split())
+        assert command_of(words[:named]).make_context(entry.name, words[named:]).params
+
+
+def command_of(words: list[str]) -> click.Command:
+    found: click.Command | None = main
+    for word in words:
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), word)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -120,6 +139,24 @@ def test_help_shows_the_help_of_a_command(words: list[str]) -> None:
 
     assert result.exit_code == ExitCode.OK
     assert "List tasks, newest first." in result.stdout
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_lists_its_commands_by_their_second_words(family: str) -> None:
+    text = help_of(family)
+
+    own = [entry for entry in ENTRIES if entry.name.startswith(f"{family} ")]
+    assert FAMILIES[family] in text
+    assert [entry.name for entry in own if f"  {entry.name.split()[1]} " in text] == [
+        entry.name for entry in own
+    ]
+
+
+def test_help_shows_the_help_of_a_command_of_two_words() -> None:
+    result = CliRunner().invoke(main, ["help", "dlq", "list"])
+
+    assert "List dead letters" in result.stdout
+    assert CliRunner().invoke(main, ["help", "dlq", "no"]).exit_code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("words", [["help"], ["task"]])

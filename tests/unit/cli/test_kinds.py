@@ -58,6 +58,7 @@ def test_accepted_text_is_read(kind: Kind, text: str, value: object) -> None:
         (PAIR, "a", "is not NAME=VALUE"),
         (PRIORITY, "101", "is not a priority"),
         (STATES, "failed,lost", "'lost' is not a task state"),
+        (STATES, "failed,Forever", "enqueue from cron with a tag, and find those tasks by it"),
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else getattr(value, "name", ""),
 )

@@ -36,6 +36,45 @@ def test_deinit_removes_everything_with_consent_only(cli: Cli) -> None:
     assert not (cli.folder / "tasks.db").exists()
 
 
+def test_queues_on_a_server_of_their_own_are_made_behind_the_log(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGSHORE_QUEUE_URL", cli.plugin())
+
+    first = cli.json("init", "--queue", "emails")["done"]
+    again = cli.json("init", "--queue", "emails")["done"]
+
+    assert ["tasks.db" in first[0], "broker.db" in first[1]] == [True, True]
+    assert first[2:] == ["queue default: created", "queue emails: created"]
+    assert again[2:] == ["queue default: already there", "queue emails: already there"]
+
+
+def test_queues_on_a_server_of_their_own_are_removed_before_the_log(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGSHORE_QUEUE_URL", cli.plugin())
+    cli("init")
+
+    done = cli.json("deinit", "--queue", "emails", "--yes")["done"]
+    again = cli.json("deinit", "--yes", "--force")["done"]
+
+    assert done[:2] == ["queue default: removed", "queue emails: removed"]
+    assert ["broker.db" in done[2], "tasks.db" in done[3]] == [True, True]
+    assert len(again) == 3
+    assert sorted(path.name for path in cli.folder.glob("*.db")) == []
+
+
+def test_what_was_made_is_said_though_the_rest_failed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGSHORE_URL", cli.plugin())
+
+    ran = cli("init", code=ExitCode.CONFIGURATION)
+
+    assert "broker.db" in ran.stdout
+    assert "serves no log; set LONGSHORE_LOG_URL" in ran.stderr
+
+
 def test_deinit_refuses_while_tasks_run_unless_forced(cli: Cli) -> None:
     cli.claim(cli.enqueue("add", "--args", "[1]"))
 

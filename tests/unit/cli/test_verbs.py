@@ -172,6 +172,65 @@ def test_ids_and_a_filter_together_are_refused(cli: Cli) -> None:
     assert "give ids, or a filter" in error
 
 
+# ---- before the log knows
+
+
+UNSEEN = "0198f3aa-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(("verb", "state"), [("cancel", "cancelled"), ("pause", "paused")])
+def test_a_task_whose_message_is_on_its_way_is_stopped_by_all_that_names_it(
+    cli: Cli, verb: str, state: str
+) -> None:
+    said = cli.out(verb, UNSEEN, "--queue", "mail", "--task", "boom")
+
+    task = cli.json("show", UNSEEN)
+    assert said == f"{UNSEEN} {state}; it is {state}\n"
+    assert (task["state"], task["queue"], task["task"]) == (state, "mail", "boom")
+
+
+@pytest.mark.parametrize("words", [(), ("--id", UNSEEN)])
+@pytest.mark.parametrize("verb", ["cancel", "pause"])
+def test_an_id_alone_does_not_say_what_is_on_its_way(
+    cli: Cli, verb: str, words: tuple[str, ...]
+) -> None:
+    error = cli.err(verb, *(words or (UNSEEN,)), code=ExitCode.NOT_FOUND)
+
+    assert f"longshore {verb} {UNSEEN} --queue QUEUE --task NAME" in error
+    assert cli.states() == {}
+
+
+def test_several_tasks_are_cancelled_ahead(cli: Cli) -> None:
+    other = cli.enqueue("boom")
+
+    said = cli.out("cancel", UNSEEN, other, "--queue", "mail", "--task", "boom")
+
+    assert said == "2 tasks cancelled\n"
+    assert set(cli.states().values()) == {"cancelled"}
+
+
+def test_a_task_that_is_another_than_was_told_is_left_alone(cli: Cli) -> None:
+    task_id = cli.enqueue("boom")
+
+    error = cli.err("cancel", task_id, "--queue", "q", "--task", "boom", code=ExitCode.USAGE)
+
+    assert f"task {task_id} is boom in queue mail; leave out both" in error
+    assert cli.states() == {task_id: "queued"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("retry", UNSEEN, "--queue", "q", "--task", "t"),
+        ("cancel", UNSEEN, "--queue", "q", "--task", "t", "--tag", "x"),
+        ("cancel", UNSEEN, "--queue", "q,r", "--task", "t"),
+        ("cancel", UNSEEN, "--task", "t"),
+    ],
+)
+def test_anything_else_beside_ids_is_still_a_filter(cli: Cli, words: tuple[str, ...]) -> None:
+    assert "give ids, or a filter" in cli.err(*words, code=ExitCode.USAGE)
+
+
 # ---- deleting
 
 
