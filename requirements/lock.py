@@ -4,6 +4,9 @@ run.txt    what Longshore needs to run
 build.txt  what builds it: with run.txt this is all that `make demo` installs
 dev.txt    both of them and everything that tests and checks need
 
+And for servers that tests start, each in a venv of its own, from the .in file of the same name:
+moto.txt, with the versions of dev.txt, and localstack.txt, which has its own.
+
 Pitfalls, each of which has a guard here:
 
 - pip-compile cannot read dependency groups, so they are spelled out in a passing file; without
@@ -37,6 +40,8 @@ LOCKS: dict[str, tuple[str | None, ...]] = {
     "build": ("build",),
     "run": (None,),
 }
+# The lock that binds each server's versions; None leaves them free.
+SERVERS = {"localstack": None, "moto": "dev"}
 MACHINE_SETTINGS = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX")
 
 
@@ -45,11 +50,15 @@ def main(arguments: list[str]) -> int:
     if sys.version_info[:2] != OLDEST_PYTHON:
         print("the lock is made on the oldest supported Python: make lock PYTHON=python3.11")
         return 1
+    upgrade = "--upgrade" in arguments
     with (ROOT / "pyproject.toml").open("rb") as source:
         project = tomllib.load(source)
     for name, groups in LOCKS.items():
         wanted = [line for group in groups for line in requirements(project, group)]
-        compile_lock(name, wanted, upgrade="--upgrade" in arguments and name == "dev")
+        compile_lock(name, wanted, None if name == "dev" else "dev", upgrade=upgrade)
+    for name, bound_to in SERVERS.items():
+        wanted = (ROOT / f"requirements/{name}.in").read_text(encoding="utf-8").splitlines()
+        compile_lock(name, wanted, bound_to, upgrade=upgrade)
     return 0
 
 
@@ -63,8 +72,11 @@ def requirements(project: dict[str, Any], group: str | None) -> list[str]:
     return found
 
 
-def compile_lock(name: str, wanted: list[str], *, upgrade: bool) -> None:
-    """Run pip-compile without this machine's pip settings; its failure ends the script."""
+def compile_lock(name: str, wanted: list[str], bound_to: str | None, *, upgrade: bool) -> None:
+    """Run pip-compile without this machine's pip settings; its failure ends the script.
+
+    A lock that is bound to another takes that one's versions, and so is never upgraded by itself.
+    """
     environment = {key: text for key, text in os.environ.items() if key not in MACHINE_SETTINGS}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "CUSTOM_COMPILE_COMMAND": "make lock"}
     with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +87,8 @@ def compile_lock(name: str, wanted: list[str], *, upgrade: bool) -> None:
                 *(sys.executable, "-m", "piptools", "compile", "--quiet"),
                 *("--allow-unsafe", "--generate-hashes", "--no-annotate", "--strip-extras"),
                 *("--no-emit-find-links", "--no-emit-index-url", "--no-emit-trusted-host"),
-                *(("--upgrade",) if upgrade else ()),
-                *(() if name == "dev" else ("--constraint", "requirements/dev.txt")),
+                *(("--upgrade",) if upgrade and not bound_to else ()),
+                *(("--constraint", f"requirements/{bound_to}.txt") if bound_to else ()),
                 *("--output-file", f"requirements/{name}.txt", str(source)),
             ],
             check=True,

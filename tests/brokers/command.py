@@ -6,12 +6,15 @@ import argparse
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tests.brokers import record
+from tests.brokers.probe import is_taken
 from tests.brokers.servers import NEEDED, SERVERS
-from tests.brokers.ways import WAYS, CannotStartError
+from tests.brokers.shell import CannotStartError
+from tests.brokers.ways import WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +57,8 @@ def main(arguments: Sequence[str]) -> int:
         if server.name in (options.only or names)
     ]
     verbs: dict[str, Callable[[Server], Finding]] = {"up": up, "status": status, "down": down}
-    findings = [verbs[options.verb](server) for server in servers]
+    with ThreadPoolExecutor(len(SERVERS)) as at_once:
+        findings = list(at_once.map(verbs[options.verb], servers))
     print(as_json(findings) if options.json else as_lines(findings))
     forgiving = options.verb != "up" or (options.needed and not os.environ.get("CI"))
     return exit_code(findings, forgiving=forgiving)
@@ -87,6 +91,8 @@ def up(
     """
     if server.answers():
         return status(server, folder)
+    if is_taken(server.port):
+        return _finding(server, "missing", "what listens there does not answer as it must")
     reasons: list[str] = []
     for way in ways:
         try:
@@ -100,7 +106,9 @@ def up(
         tried = way.__name__.replace("_", " ")
         reasons.append(f"started {tried} it gave no answer: {started.last_words()}")
         down(server, folder)
-    reasons.append(f"start Docker, or install {server.program.package}, or run one there yourself")
+    reasons.append(
+        f"start Docker, or install {server.program.source.needs}, or run one there yourself"
+    )
     return _finding(server, "missing", "; ".join(reasons))
 
 
@@ -119,7 +127,7 @@ def as_lines(findings: Sequence[Finding]) -> str:
     if not findings:
         return "The present adapters need no server."
     return "\n".join(
-        f"{each.name:<9} {each.state:<10} {each.address:<15} {each.why}" for each in findings
+        f"{each.name:<10} {each.state:<10} {each.address:<15} {each.why}" for each in findings
     )
 
 

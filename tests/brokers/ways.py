@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from tests.brokers.probe import HOST
 from tests.brokers.record import LOG, Container, Process, birth, last_line
+from tests.brokers.servers import HERE
+from tests.brokers.shell import CannotStartError, ran
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,36 +21,34 @@ if TYPE_CHECKING:
     from tests.brokers.record import Started
     from tests.brokers.servers import Program, Server
 
-ENGINE_ANSWERS_WITHIN = 10
-DOWNLOADED_WITHIN = 600
-
-
-class CannotStartError(Exception):
-    """This way does not work on this machine; the message says why."""
+ENGINE_ANSWERS_WITHIN = 10.0
 
 
 def by_docker(server: Server) -> Started:
     """Run the server's image, published on loopback only."""
     if not shutil.which("docker"):
         raise CannotStartError("Docker is not installed")
-    _ran(["docker", "info"], ENGINE_ANSWERS_WITHIN, "no Docker engine answers")
+    none = "no Docker engine answers"
+    ran(["docker", "info"], otherwise=none, patience=ENGINE_ANSWERS_WITHIN)
     image = server.image
     told = [word for pair in image.environment.items() for word in ("--env", "=".join(pair))]
     published = f"{HOST}:{server.port}:{image.port}"
-    container = _ran(
-        ["docker", "run", "--detach", "--rm", "--publish", published, *told, image.name],
-        DOWNLOADED_WITHIN,
-        f"Docker did not run {image.name}",
-    )
-    return Container(container=container)
+    begun = ["docker", "run", "--detach", "--rm", "--publish", published, *told]
+    words = [word.format(port=server.port) for word in [*begun, image.name, *image.command]]
+    return Container(container=ran(words, otherwise=f"Docker did not run {image.name}"))
 
 
 def by_program(server: Server) -> Started:
     """Run the installed server in a folder and a process group of its own."""
     program = server.program
-    prepare, serve = _located(program.prepare, program), _located(program.serve, program)
+    prepare, serve = _located(program.prepare, server), _located(program.serve, server)
     folder = Path(tempfile.mkdtemp(prefix=f"longshore-{server.name}-"))
-    filled = {"folder": str(folder), "port": str(server.port)}
+    filled = {
+        "folder": str(folder),
+        "here": str(HERE),
+        "installed": str(program.source.folder),
+        "port": str(server.port),
+    }
     environment = {key: text.format(**filled) for key, text in program.environment.items()}
     account = _account(program)
     if account:
@@ -72,17 +72,11 @@ def by_program(server: Server) -> Started:
 
 
 def by_package(server: Server) -> Started:
-    """Install the server with apt-get, where that is allowed, and run it like an installed one."""
-    package = server.program.package
-    if _found(server.program):
-        raise CannotStartError(f"{package} is installed already")
-    if not shutil.which("apt-get"):
-        raise CannotStartError("there is no apt-get to install it with")
-    if os.geteuid() != 0:
-        raise CannotStartError(f"only root may run apt-get install {package}")
-    _ran(["apt-get", "update"], DOWNLOADED_WITHIN, "apt-get update failed")
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", package]
-    _ran(install, DOWNLOADED_WITHIN, f"apt-get install {package} failed")
+    """Install the server from where it comes, and run it like an installed one."""
+    program = server.program
+    if program.source.find(program.serve[0]):
+        raise CannotStartError(f"{server.name}'s {program.serve[0]} is installed already")
+    program.source.install()
     return by_program(server)
 
 
@@ -107,45 +101,19 @@ def _begin(
         )
 
 
-def _located(words: Sequence[str], program: Program) -> Sequence[str]:
+def _located(words: Sequence[str], server: Server) -> Sequence[str]:
     if not words:
         return words
-    found = _found(program, words[0])
+    found = server.program.source.find(words[0])
     if not found:
-        raise CannotStartError(f"{words[0]} is not installed")
+        raise CannotStartError(f"{server.name}'s {words[0]} is not installed")
     return [found, *words[1:]]
 
 
-def _found(program: Program, word: str | None = None) -> str | None:
-    places = [str(found) for place in program.places for found in Path("/").glob(place[1:])]
-    path = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
-    return shutil.which(word or program.serve[0], path=path)
-
-
 def _account(program: Program) -> str | None:
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not program.account:
         return None
     try:
         return pwd.getpwnam(program.account).pw_name
     except KeyError:
         raise CannotStartError(f"root has no account {program.account!r} to run it as") from None
-
-
-def _ran(words: Sequence[str], patience: float, otherwise: str) -> str:
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    try:
-        ran = subprocess.run(
-            words,
-            capture_output=True,
-            check=True,
-            env=quiet,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=patience,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotStartError(f"{otherwise} within {patience:.0f} s") from None
-    except subprocess.CalledProcessError as problem:
-        lines = str(problem.stderr).strip().splitlines()
-        raise CannotStartError(": ".join([otherwise, *lines[-1:]])) from None
-    return ran.stdout.strip()

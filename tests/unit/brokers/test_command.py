@@ -8,8 +8,10 @@ import pytest
 
 from tests.brokers import command, record
 from tests.brokers.probe import REDIS
-from tests.brokers.servers import SERVERS, Image, Program, Server
-from tests.brokers.ways import CannotStartError, by_program
+from tests.brokers.servers import NEEDED, SERVERS, Image, Program, Server
+from tests.brokers.shell import CannotStartError
+from tests.brokers.sources import Apt
+from tests.brokers.ways import by_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +35,7 @@ def server(port: int, *, serve: tuple[str, ...] = ("no-such-program",)) -> Serve
         port=port,
         probe=REDIS,
         image=Image(name="none", port=port),
-        program=Program(package="redis-server", account="root", serve=serve),
+        program=Program(source=Apt(package="redis-server"), serve=serve),
     )
 
 
@@ -60,8 +62,16 @@ def test_a_server_that_cannot_be_had_says_every_reason_and_the_next_step(
     found = command.up(server(closed_port), [refuse, by_program], tmp_path)
 
     assert found.state == "missing"
-    assert "no engine for redis; no-such-program is not installed; " in found.why
+    assert "no engine for redis; redis's no-such-program is not installed; " in found.why
     assert "install redis-server" in found.why
+
+
+def test_a_port_that_a_stranger_holds_starts_nothing(listen: Listen, tmp_path: Path) -> None:
+    taken = server(listen(hears=REDIS.says, says=b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+
+    found = command.up(taken, [never], tmp_path)
+
+    assert (found.state, found.why) == ("missing", "what listens there does not answer as it must")
 
 
 def test_what_is_started_answers_and_ends_by_down(closed_port: int, tmp_path: Path) -> None:
@@ -129,3 +139,10 @@ def test_servers_listen_on_loopback_and_each_on_a_port_of_its_own() -> None:
 
     assert len(set(addresses)) == len(SERVERS)
     assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_what_the_adapters_need_is_among_the_servers() -> None:
+    names = {server.name for server in NEEDED}
+
+    assert names == {"moto", "localstack", "dynamodb"}
+    assert names <= {server.name for server in SERVERS}

@@ -1,0 +1,11 @@
+"""The servers that adapter tests run against; tests/brokers finds or starts them.
+
+Ask for one by its fixture: `localstack_url`, `moto_url` and `dynamodb_url` are endpoint URLs for
+the whole session, and `aws_environment` gives a test the credentials that any of them accepts.
+"""
+
+from __future__ import annotations
+
+from tests.brokers.fixtures import aws_environment, dynamodb_url, localstack_url, moto_url
+
+__all__ = ["aws_environment", "dynamodb_url", "localstack_url", "moto_url"]

@@ -1,0 +1,93 @@
+"""Fixtures for tests that need a server: its address, or a skip that says what to start.
+
+Imported by the conftest.py of a folder whose tests need them, name by name. pytest is needed here
+and nowhere else in this package.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO
+from tests.brokers.shell import CannotStartError
+from tests.brokers.sources import ROOT, Node
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.brokers.servers import Server
+
+REGION = "us-east-1"
+BUSY_FOR = 10.0  # with all its other users a server may take its time to say that it is there
+
+
+@pytest.fixture(scope="session")
+def localstack_url() -> str:
+    """Endpoint of LocalStack: SQS, SNS, S3 and EventBridge, for example http://127.0.0.1:4566.
+
+    Shared by every test and every xdist worker, so a test names its queues and buckets anew.
+    """
+    return endpoint(LOCALSTACK)
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> str:
+    """Endpoint of the moto server: every service, slow and in memory. Shared, as LocalStack is."""
+    return endpoint(MOTO)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_url() -> str:
+    """Endpoint of DynamoDB Local. Shared, so a test names its tables anew."""
+    return endpoint(DYNAMODB)
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let every AWS client of this test, and of processes it starts, see dummy credentials only.
+
+    Nothing of the user's own: no profile, no files of the home folder, no instance metadata, no
+    endpoint from the environment. The region is us-east-1.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    told = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": str(tmp_path / "no-aws-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-aws-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, text in told.items():
+        monkeypatch.setenv(name, text)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """A folder with the AWS SDK for JavaScript, as localstack/producers has it."""
+    lock = ROOT / "localstack" / "producers" / "package-lock.json"
+    node = Node(name="javascript", lock=lock, runs_on="node", needs="npm and node")
+    try:
+        node.install()
+    except CannotStartError as problem:
+        without(str(problem))
+    return node.folder / "node_modules"
+
+
+def endpoint(server: Server) -> str:
+    """Where the server answers; without it the test skips, and in CI it fails."""
+    if not server.answers(BUSY_FOR):
+        without(f"{server.name} is not at {server.address}; run: make brokers")
+    return f"http://{server.address}"
+
+
+def without(reason: str) -> NoReturn:
+    """Skip for want of a server, wherever the test is; in CI every server must be there."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,424 @@
+"""Producers that have never heard of Longshore, each with its own client, over a real queue.
+
+What each sends must end in the log as the task it means: with its arguments, its key and its
+trace. The queue is on LocalStack, the log in a file, and a worker stands between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import uuid4
+
+import pytest
+
+from longshore import Longshore
+from longshore.codec import decode
+from longshore.codec.formats import FORMATS
+from longshore.identity import task_key
+from longshore.queue import SupportsDeadLetters
+from longshore.task import TaskState
+from longshore.task_log import TaskQuery
+from longshore.wiring import open_ports, policy_of, worker_options
+from longshore.worker import Worker
+from tests.brokers.fixtures import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from longshore.message import Message
+    from longshore.queue import DeadLetter
+    from longshore.task import Task
+
+HERE: Final = Path(__file__).parent / "producers"
+TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+DEADLINE: Final = 30.0
+PACE: Final = 0.05
+NOTHING: Final[Mapping[str, str]] = {}
+
+pytestmark = [pytest.mark.once, pytest.mark.timeout(120)]
+
+
+def client(service: str, url: str) -> Any:
+    """A client of boto3's; what it answers is checked by the tests, not by types."""
+    return import_module("boto3").client(service, endpoint_url=url)
+
+
+@dataclass
+class Dock:
+    """A queue that others fill, and the worker that serves it."""
+
+    url: str
+    app: Longshore
+    name: str
+
+    @property
+    def queue_url(self) -> str:
+        return str(client("sqs", self.url).get_queue_url(QueueName=self.name)["QueueUrl"])
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:sqs:{REGION}:000000000000:{self.name}"
+
+    def waits_for(self, messages: int) -> None:
+        """Wait until the queue holds as many: services hand over in their own time."""
+        sqs = client("sqs", self.url)
+        name = "ApproximateNumberOfMessages"
+        asked = {"QueueUrl": self.queue_url, "AttributeNames": [name]}
+        end = time.monotonic() + DEADLINE
+        while int(sqs.get_queue_attributes(**asked)["Attributes"][name]) < messages:
+            assert time.monotonic() < end, f"the queue never held {messages} messages"
+            time.sleep(PACE)
+
+    def works(self, messages: int = 1) -> list[Task]:
+        """Let a worker empty the queue; the rows of the log."""
+        self.waits_for(messages)
+        return asyncio.run(self._works())
+
+    def letters(self) -> list[DeadLetter]:
+        return asyncio.run(self._letters())
+
+    async def declare(self) -> None:
+        async with open_ports(self.app.settings) as ports:
+            await ports.queue(self.name).declare()
+
+    async def delete(self) -> None:
+        async with open_ports(self.app.settings) as ports:
+            await ports.queue(self.name).delete()
+
+    async def _works(self) -> list[Task]:
+        settings = self.app.settings
+        options = replace(worker_options(settings, (self.name,)), burst=True, publish=False)
+        async with open_ports(settings) as ports, asyncio.timeout(DEADLINE):
+            await Worker(ports, self.app.registry, policy_of(settings), options).run()
+            return list((await ports.task_log.find(TaskQuery(), limit=10)).tasks)
+
+    async def _letters(self) -> list[DeadLetter]:
+        async with open_ports(self.app.settings) as ports:
+            queue = ports.queue(self.name)
+            assert isinstance(queue, SupportsDeadLetters)
+            return await queue.dead_letters(limit=10)
+
+
+@pytest.fixture
+def dock(localstack_url: str, aws_environment: None, tmp_path: Path) -> Iterator[Dock]:
+    name = f"foreign-{uuid4().hex[:12]}"
+    log = f"sqlite:///{tmp_path / 'log.db'}"
+    app = Longshore(
+        queue=name,
+        queue_url=f"sqs://?endpoint_url={localstack_url}&region={REGION}",
+        log_url=log,
+        store_url=log,
+        poll="1s",
+        queues={name: {"task": "ship", "formats": [one for one in FORMATS if one != "pointer"]}},
+    )
+    dock = Dock(localstack_url, app, name)
+    asyncio.run(dock.declare())
+    yield dock
+    asyncio.run(dock.delete())
+
+
+@pytest.fixture(autouse=True)
+def _tasks(dock: Dock) -> None:
+    @dock.app.task
+    async def ship(order: int) -> str:
+        return f"shipped {order}"
+
+    @dock.app.on("order.placed", source="foreign-*")
+    @dock.app.task(name="invoice.render")
+    async def render(order: int, copies: int = 1) -> list[int]:
+        return [order] * copies
+
+    @dock.app.on("ObjectCreated:*", source="aws:s3")
+    async def store(records: list[dict[str, Any]]) -> list[str]:
+        return [record["s3"]["object"]["key"] for record in records]
+
+
+class Send(Protocol):
+    """Send a body with attributes of text; the id that SQS gave the message."""
+
+    def __call__(self, body: str, attributes: Mapping[str, str] = NOTHING) -> str: ...
+
+
+@pytest.fixture(params=["aws", "boto3", "javascript"])
+def send(request: pytest.FixtureRequest, dock: Dock, tmp_path: Path) -> Send:
+    """Each of the clients in its turn."""
+    if request.param == "aws":
+        return partial(send_by_aws, dock)
+    if request.param == "boto3":
+        return partial(send_by_boto3, dock)
+    # Node looks for packages beside the script, wherever it is called from.
+    (tmp_path / "node_modules").symlink_to(request.getfixturevalue("node_modules"))
+    shutil.copy(HERE / "send.mjs", tmp_path)
+    return partial(send_by_javascript, dock, tmp_path / "send.mjs")
+
+
+def typed(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
+
+
+def send_by_boto3(dock: Dock, body: str, attributes: Mapping[str, str] = NOTHING) -> str:
+    sent = client("sqs", dock.url).send_message(
+        QueueUrl=dock.queue_url, MessageBody=body, MessageAttributes=typed(attributes)
+    )
+    return str(sent["MessageId"])
+
+
+def send_by_aws(dock: Dock, body: str, attributes: Mapping[str, str] = NOTHING) -> str:
+    aws = str(Path(sys.executable).with_name("aws"))
+    whose = ["--endpoint-url", dock.url, "--queue-url", dock.queue_url]
+    what = ["--message-body", body, "--message-attributes", json.dumps(typed(attributes))]
+    return said([aws, "sqs", "send-message", *whose, *what, "--query=MessageId", "--output=text"])
+
+
+def send_by_javascript(
+    dock: Dock, script: Path, body: str, attributes: Mapping[str, str] = NOTHING
+) -> str:
+    return said(["node", str(script), dock.queue_url, body, json.dumps(attributes)])
+
+
+def send_by_celery(dock: Dock, **call: object) -> str:
+    script = str(HERE / "send_celery.py")
+    return said([sys.executable, script, dock.url, dock.name, dock.queue_url, json.dumps(call)])
+
+
+def said(words: list[str]) -> str:
+    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=DEADLINE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def message(task: Task) -> Message:
+    body = task.body or task.spec.body
+    return decode(body)
+
+
+def result(task: Task) -> object:
+    assert task.state is TaskState.SUCCEEDED, (task.state, task.error)
+    return json.loads(task.result or b"null")
+
+
+def event(**attributes: object) -> dict[str, object]:
+    required = {"specversion": "1.0", "id": "7b1f", "source": "/billing", "type": "invoice.render"}
+    return required | attributes
+
+
+# ------------------------------------------------------------------------------ to SQS directly
+
+
+def test_a_bare_body_is_the_arguments_of_the_queues_task(dock: Dock, send: Send) -> None:
+    message_id = send('{"order": 42}')
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("ship", "shipped 42")
+    assert task.id == task_key("message", dock.name, message_id)
+
+
+def test_attributes_name_the_task_and_carry_the_trace(dock: Dock, send: Send) -> None:
+    message_id = send(
+        '{"order": 42, "copies": 2}', {"task": "invoice.render", "traceparent": TRACE}
+    )
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42, 42])
+    assert task.id == task_key("message", dock.name, message_id)
+    assert message(task).traceparent == TRACE
+
+
+def test_a_whole_event_sent_twice_is_one_task(dock: Dock, send: Send) -> None:
+    body = json.dumps(event(data={"order": 42}, traceparent=TRACE))
+
+    send(body)
+    send(body)
+    (task,) = dock.works(2)
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42])
+    assert task.id == task_key("event", dock.name, "invoice.render", "/billing", "7b1f")
+    assert message(task).traceparent == TRACE
+
+
+def test_an_event_of_the_cloudevents_sdk_is_a_task(dock: Dock) -> None:
+    made: Any = import_module("cloudevents.core.v1.event").CloudEvent(
+        event(traceparent=TRACE, datacontenttype="application/json", subject="order 42"),
+        {"order": 42},
+    )
+    written: bytes = import_module("cloudevents.core.formats.json").JSONFormat().write(made)
+
+    send_by_boto3(dock, written.decode(), {"content-type": "application/cloudevents+json"})
+    (task,) = dock.works()
+
+    assert result(task) == [42]
+    assert task.id == task_key("event", dock.name, "invoice.render", "/billing", "7b1f")
+    assert (message(task).traceparent, message(task).subject) == (TRACE, "order 42")
+
+
+def test_the_trace_of_x_ray_goes_on(dock: Dock) -> None:
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    client("sqs", dock.url).send_message(
+        QueueUrl=dock.queue_url,
+        MessageBody='{"order": 42}',
+        MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": header}},
+    )
+
+    (task,) = dock.works()
+
+    trace = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
+    assert message(task).traceparent == trace
+
+
+def test_what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(dock: Dock) -> None:
+    send_by_boto3(dock, "order 41, please")
+    send_by_boto3(dock, '{"order": 42}')
+
+    (task,) = dock.works(2)
+
+    (letter,) = dock.letters()
+    assert result(task) == "shipped 42"
+    assert (letter.reason, letter.body) == ("decode", b"order 41, please")
+
+
+# ----------------------------------------------------------------------------- through services
+
+
+@pytest.fixture
+def topic(dock: Dock) -> Iterator[str]:
+    sns = client("sns", dock.url)
+    arn = sns.create_topic(Name=dock.name)["TopicArn"]
+    yield arn
+    sns.delete_topic(TopicArn=arn)
+
+
+def subscribe(dock: Dock, topic: str, *, raw: bool) -> None:
+    client("sns", dock.url).subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=dock.arn,
+        Attributes={"RawMessageDelivery": str(raw).lower()},
+    )
+
+
+def publish(dock: Dock, topic: str, body: object, attributes: Mapping[str, str] = NOTHING) -> str:
+    sent = client("sns", dock.url).publish(
+        TopicArn=topic, Message=json.dumps(body), MessageAttributes=typed(attributes)
+    )
+    return str(sent["MessageId"])
+
+
+def test_a_message_in_the_envelope_of_sns_is_a_task(dock: Dock, topic: str) -> None:
+    subscribe(dock, topic, raw=False)
+    told = {"task": "invoice.render", "traceparent": TRACE}
+    message_id = publish(dock, topic, {"order": 42}, told)
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42])
+    assert task.id == task_key("message", dock.name, topic, message_id)
+    assert message(task).traceparent == TRACE
+
+
+def test_an_event_in_the_envelope_of_sns_is_a_task(dock: Dock, topic: str) -> None:
+    subscribe(dock, topic, raw=False)
+    publish(dock, topic, event(data={"order": 42}, traceparent=TRACE))
+
+    (task,) = dock.works()
+
+    assert result(task) == [42]
+    assert task.id == task_key("event", dock.name, "invoice.render", "/billing", "7b1f")
+    assert message(task).traceparent == TRACE
+
+
+def test_a_raw_message_of_sns_is_a_task(dock: Dock, topic: str) -> None:
+    subscribe(dock, topic, raw=True)
+    publish(dock, topic, {"order": 42}, {"task": "invoice.render", "traceparent": TRACE})
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42])
+    assert task.id == task_key("message", dock.name, str(message(task).extensions["originid"]))
+    assert message(task).traceparent == TRACE
+
+
+@pytest.fixture
+def bus(dock: Dock) -> Iterator[Any]:
+    events = client("events", dock.url)
+    events.put_rule(Name=dock.name, EventPattern=json.dumps({"source": [dock.name]}))
+    events.put_targets(Rule=dock.name, Targets=[{"Id": "queue", "Arn": dock.arn}])
+    yield events
+    events.remove_targets(Rule=dock.name, Ids=["queue"])
+    events.delete_rule(Name=dock.name)
+
+
+def test_an_event_of_eventbridge_is_the_task_bound_to_it(dock: Dock, bus: Any) -> None:
+    detail = json.dumps({"order": 42, "copies": 2})
+    put = {"Source": dock.name, "DetailType": "order.placed", "Detail": detail}
+    sent = bus.put_events(Entries=[put])["Entries"][0]["EventId"]
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42, 42])
+    assert task.id == task_key("event", dock.name, "invoice.render", dock.name, sent)
+
+
+@pytest.fixture
+def bucket(dock: Dock) -> Iterator[str]:
+    s3 = client("s3", dock.url)
+    s3.create_bucket(Bucket=dock.name)
+    to = [{"QueueArn": dock.arn, "Events": ["s3:ObjectCreated:*"]}]
+    s3.put_bucket_notification_configuration(
+        Bucket=dock.name, NotificationConfiguration={"QueueConfigurations": to}
+    )
+    yield dock.name
+    for each in s3.list_objects_v2(Bucket=dock.name).get("Contents", []):
+        s3.delete_object(Bucket=dock.name, Key=each["Key"])
+    s3.delete_bucket(Bucket=dock.name)
+
+
+def test_an_object_put_into_a_bucket_is_a_task_and_the_test_of_s3_is_none(
+    dock: Dock, bucket: str
+) -> None:
+    client("s3", dock.url).put_object(Bucket=bucket, Key="in box/a+b.txt", Body=b"x")
+
+    (task,) = dock.works(2)
+
+    assert (task.spec.name, result(task)) == ("store", ["in box/a+b.txt"])
+    assert dock.letters() == []
+
+
+# ------------------------------------------------------------------------------------ by Celery
+
+
+def test_a_task_of_celerys_own_client_is_a_task(dock: Dock) -> None:
+    sent = send_by_celery(
+        dock,
+        name="invoice.render",
+        args=[42],
+        kwargs={"copies": 2},
+        headers={"traceparent": TRACE},
+    )
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42, 42])
+    assert task.id == task_key("event", dock.name, "invoice.render", "urn:celery", sent)
+    assert message(task).traceparent == TRACE
+
+
+def test_a_task_of_celerys_in_pickle_is_a_dead_letter(dock: Dock) -> None:
+    send_by_celery(dock, name="invoice.render", args=[42], serializer="pickle")
+
+    tasks = dock.works()
+
+    (letter,) = dock.letters()
+    assert (tasks, letter.reason) == ([], "decode")
+    assert "application/x-python-serialize" in (letter.detail or "")
