@@ -81,7 +81,7 @@ check: .venv/.dev ## lint, formatting, types, import directions
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: brokers
-brokers: ## find or start RabbitMQ, Postgres, MariaDB and Redis
+brokers: ## find or start every server that tests and examples use
 	@$(call require_python,$(PYTHON))
 	@$(PYTHON) -m tests.brokers up
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"core": ROOT / "core/longshore", "adapters": ROOT / "adapters/longshore_adapters"}
-MADE_BY_TOOLS = {"build", "dist", "__pycache__"}
+MADE_BY_TOOLS = {"build", "dist", "node_modules", "__pycache__"}
 
 
 def named(path: Path) -> str:
@@ -45,6 +45,6 @@ def package_modules() -> list[Path]:
 
 def documents() -> list[Path]:
     """Every page of Markdown that people keep."""
-    return sorted(
-        [*ROOT.glob("*.md"), *(page for each in source_folders() for page in each.rglob("*.md"))]
-    )
+    pages = [page for each in source_folders() for page in each.rglob("*.md")]
+    kept = [page for page in pages if MADE_BY_TOOLS.isdisjoint(page.relative_to(ROOT).parts)]
+    return sorted([*ROOT.glob("*.md"), *kept])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / "requirements"
 NAMES = ["build", "dev", "run"]
+OF_SERVERS = ["localstack", "moto"]
 HASHES = r"((?:\n    --hash=sha256:[0-9a-f]{64}[ \\]*)*)"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)[^\n]*" + HASHES, re.MULTILINE)
 NOTHING_ELSE = re.compile(r"#.*|\s+--hash=sha256:[0-9a-f]{64}( \\)?|[a-z0-9._-]+==[0-9][^/@]*\\|")
@@ -48,7 +49,7 @@ def test_a_lock_satisfies_what_is_asked_for(name: str, project: dict[str, Any]) 
     assert unmet == [], "run: make lock"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *OF_SERVERS])
 def test_every_pin_of_a_lock_has_hashes(name: str) -> None:
     bare = [pin for pin, _, hashes in PIN.findall(text(name)) if not hashes]
 
@@ -56,14 +57,29 @@ def test_every_pin_of_a_lock_has_hashes(name: str) -> None:
     assert bare == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_SERVERS)
+def test_the_lock_of_a_server_satisfies_what_is_asked_for(name: str) -> None:
+    lines = (FOLDER / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    asked = [Requirement(line.partition("#")[0]) for line in lines if line.partition("#")[0]]
+    pinned = pins(name)
+
+    unmet = [
+        str(each)
+        for each in asked
+        if pinned.get(canonicalize_name(each.name), "") not in each.specifier
+    ]
+
+    assert unmet == [], "run: make lock"
+
+
+@pytest.mark.parametrize("name", [*NAMES, *OF_SERVERS])
 def test_a_lock_says_nothing_of_the_machine_that_made_it(name: str) -> None:
     strange = [line for line in text(name).splitlines() if not NOTHING_ELSE.fullmatch(line)]
 
     assert strange == []
 
 
-@pytest.mark.parametrize("name", ["build", "run"])
+@pytest.mark.parametrize("name", ["build", "moto", "run"])
 def test_the_locks_agree_on_every_version(name: str) -> None:
     small, large = pins(name), pins("dev")
 

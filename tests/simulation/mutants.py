@@ -48,7 +48,7 @@ _CLAIM, _FINISH = "longshore.protocol.claim", "longshore.protocol.finish"
 _CHANGE, _PUBLISH = "longshore.protocol.change", "longshore.publish"
 _CLIENT, _INTAKE = "longshore.client", "longshore.worker.intake"
 _SETTLE, _LEASE = "longshore.worker.settle", "longshore.worker.lease"
-_RECEIVE, _SLOTS = "longshore.worker.receive", "longshore.worker.slots"
+_TAKING, _SLOTS = "longshore.worker.taking", "longshore.worker.slots"
 _WORKER, _WATCH = "longshore.worker.worker", "longshore.worker.watch"
 _ENDING, _DETACH = "longshore.worker.ending", "longshore.worker.detach"
 _MEMORY = "longshore_adapters.memory.task_log"
@@ -339,7 +339,7 @@ BEYOND_THE_MODEL: Final = (
         "claims_crossed",
         "answers of a batch of claims are taken in the wrong order",
         (
-            _RECEIVE,
+            _TAKING,
             "for bid, answer in zip(fresh, answers,",
             "for bid, answer in zip(fresh, [*reversed(answers)],",
         ),
@@ -356,7 +356,7 @@ BEYOND_THE_MODEL: Final = (
     _mutant(
         "copies_swallowed",
         "a message that comes after the end of an attempt is kept as its copy",
-        (_RECEIVE, "if held is None or held.ended:", "if held is None:"),
+        (_TAKING, "if held is None or held.ended:", "if held is None:"),
     ),
     _mutant(
         "copies_acked",
@@ -424,7 +424,7 @@ BEYOND_THE_MODEL: Final = (
             "def ports_now(one):\n    return one.ctx.clock.monotonic() + 2 * one.lease.total_seconds()\n\n\nclass LeaseKeeper:",
         ),
         (
-            _RECEIVE,
+            _TAKING,
             "            deadline=asked + kept_for(lease),",
             "            deadline=asked + 2 * lease.total_seconds(),",
         ),

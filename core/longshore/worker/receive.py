@@ -1,46 +1,43 @@
-"""Receiving from one queue for as long as there is room, and claiming what comes."""
+"""Receiving from one queue for as long as there is room."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from longshore.context import Context
 from longshore.errors import UnavailableError
-from longshore.protocol import Answer
-from longshore.queue import Release
-from longshore.worker.holding import Holding
-from longshore.worker.intake import Intake
-from longshore.worker.options import BROKER_EXTRA, kept_for
+from longshore.worker.options import BROKER_EXTRA
+from longshore.worker.taking import Taker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable
 
     from longshore.definition import TaskRegistry
     from longshore.policy import Policy
     from longshore.ports import Ports
-    from longshore.protocol import Claimed
-    from longshore.queue import Delivery
     from longshore.worker.admission import Admission
-    from longshore.worker.intake import Bid
     from longshore.worker.options import WorkerOptions
     from longshore.worker.slots import Slots
 
 _log = logging.getLogger("longshore.worker")
 _AT_ONCE: Final = timedelta(0)
 _PAUSE: Final = 1.0
-_OURS: Final = frozenset({Answer.WON, Answer.MINE})
+_AGAIN: Final = 30.0
+"""Seconds until it is said again that a queue does not answer."""
 MOST_OUTCOMES: Final = 10
 """Receiving pauses while this many times the slots wait to be written to the log."""
 
-T = TypeVar("T")
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Since when a queue has not answered, and when that was last said; monotonic seconds."""
 
-class LeavingError(Exception):
-    """The worker is stopping and the log does not answer: what was received is left alone."""
+    since: float
+    said: float
 
 
 class Receiver:
@@ -71,13 +68,22 @@ class Receiver:
         self._options = options
         self._slots = slots
         self._admission = admission
-        self._begin = begin
         self._backlog = backlog
-        self._intake = Intake(self._port, ports, registry, policy, options.name)
+        self._taker = Taker(
+            name,
+            ports,
+            registry=registry,
+            policy=policy,
+            options=options,
+            slots=slots,
+            admission=admission,
+            begin=begin,
+        )
         self._taking: asyncio.Task[None] | None = None
         self._receiving: asyncio.Timeout | None = None
-        self._leaving = self._looked = False
+        self._looked = False
         self._empty_at: int | None = None
+        self._away: Away | None = None
         admission.listen(name, self._interrupt)
 
     @property
@@ -96,7 +102,7 @@ class Receiver:
             while True:
                 await self._fill(found_empty)
         finally:
-            self._leaving = True
+            self._taker.leaving = True
             if self._taking is not None:
                 await self._taking
 
@@ -124,11 +130,12 @@ class Receiver:
         try:
             came = await self._receive(limit)
         except UnavailableError as error:
-            _log.warning("queue %r does not answer, trying again: %s", self.name, error)
             self._looked = False
             self._admission.dry(self.name)
+            self._missed(error)
             await self._ports.clock.sleep(_PAUSE)
             return
+        self._away = None
         self._looked = came is False and not self._options.burst
         if came is not False:
             self._empty_at = None
@@ -139,6 +146,20 @@ class Receiver:
                 found_empty()
             # A queue that answers without waiting must not keep the loop from a stop.
             await self._ports.clock.sleep(0)
+
+    def _missed(self, error: UnavailableError) -> None:
+        """Say now and then that the queue does not answer; a burst does not wait for it for ever.
+
+        What else a burst does not get done it leaves to the next one.
+        """
+        now = self._ports.clock.monotonic()
+        away = self._away or Away(since=now, said=-_AGAIN)
+        if now - away.said >= _AGAIN:
+            _log.warning("queue %r does not answer, trying again: %s", self.name, error)
+            away = replace(away, said=now)
+        self._away = away
+        if self._options.burst and now - away.since > self._options.grace.total_seconds():
+            raise error
 
     async def _news(self) -> None:
         """Wait until something has changed in what the worker holds or may receive."""
@@ -192,7 +213,7 @@ class Receiver:
             self._admission.found(self.name)
             self._slots.expect(self.name, len(deliveries))
             earlier = self._taking
-            self._taking = asyncio.ensure_future(self._take(deliveries, earlier))
+            self._taking = asyncio.ensure_future(self._taker.take(deliveries, earlier))
             self._taking.add_done_callback(partial(self._took, asyncio.current_task()))
             # Only what is fetched ahead is fetched meanwhile: slots are shared among the queues.
             pending = earlier if self._slots.ahead else self._taking
@@ -209,150 +230,3 @@ class Receiver:
         if self._options.burst:
             return _AT_ONCE
         return self._options.poll if self._options.idle is None else self._options.idle
-
-    async def _take(
-        self, deliveries: Sequence[Delivery], earlier: asyncio.Task[None] | None
-    ) -> None:
-        """Claim what there is room for; the rest, as another queue was faster, goes back."""
-        back: Sequence[Delivery] = ()
-        claimed: list[tuple[Bid, Claimed, float]] = []
-        try:
-            if earlier is not None:
-                await earlier
-            room = max(self._slots.room(self.name) + len(deliveries), 0)
-            if self._admission.is_paused(self.name):
-                room = 0
-            back = deliveries[room:]
-            claimed = await self._claim(deliveries[:room])
-        except LeavingError:
-            left = len(deliveries) - len(back)
-            _log.warning("%d messages of queue %r are left to their leases", left, self.name)
-        finally:
-            # What was counted until here is held from here on: nothing is awaited in between.
-            self._slots.expect(self.name, -len(deliveries))
-            lost = self._hold(claimed)
-            self._slots.changed.set()
-            self._begin()
-        if lost:
-            await self._intake.settle(lost)
-        if back:
-            await self._give_back(back)
-
-    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        try:
-            await self._port.release([Release(delivery=one) for one in deliveries])
-        except UnavailableError as error:
-            _log.warning("%d messages are left to their leases: %s", len(deliveries), error)
-
-    async def _claim(self, deliveries: Sequence[Delivery]) -> list[tuple[Bid, Claimed, float]]:
-        """Bid for deliveries; answer each bid with its answer and when its lease began."""
-        bids, unreadable = self._intake.read(deliveries)
-        if unreadable:
-            bids += await self._intake.known(unreadable, self._asked)
-        fresh = [bid for bid in bids if not self._keep_copy(bid)]
-        if not fresh:
-            return []
-        # The lease counts from before the claim was sent (protocol.md §6.1).
-        first = asked = self._ports.clock.monotonic()
-
-        async def claim() -> Sequence[Claimed]:
-            nonlocal asked
-            asked = self._ports.clock.monotonic()
-            return await self._ports.task_log.claim([bid.claim for bid in fresh])
-
-        answers = await self._asked(claim)
-        # What is ours already was won by an earlier try, whose answer was lost.
-        return [
-            (bid, answer, first if answer.answer is Answer.MINE else asked)
-            for bid, answer in zip(fresh, answers, strict=True)
-        ]
-
-    def _hold(self, claimed: Sequence[tuple[Bid, Claimed, float]]) -> list[tuple[Bid, Claimed]]:
-        """Hold what was won, or is another copy of what is held; answer the rest."""
-        lost: list[tuple[Bid, Claimed]] = []
-        for bid, answer, since in claimed:
-            if answer.answer in _OURS:
-                self._slots.add(self._holding(bid, answer, since))
-            elif answer.answer is not Answer.BUSY or not self._keep_copy(bid):
-                lost.append((bid, answer))
-                if answer.until is not None and not answer.armed:
-                    self._slots.groups.block(self._group(bid))
-        return lost
-
-    def _group(self, bid: Bid) -> str | None:
-        return bid.delivery.group if self._port.capabilities.grouped else None
-
-    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the log until it answers, the same thing each time.
-
-        Meanwhile one batch more may come, and waits for this one.
-        """
-        while True:
-            try:
-                return await ask()
-            except UnavailableError as error:
-                _log.warning("the log does not answer, receiving nothing more: %s", error)
-            if self._leaving:
-                raise LeavingError
-            await self._ports.clock.sleep(_PAUSE)
-
-    def _keep_copy(self, bid: Bid) -> bool:
-        """Another delivery of what is held here: keep its receipt, start nothing (§5, mine).
-
-        Not once the attempt has ended: its finish may be in the log already, and this message
-        published for the wake-up which that finish left.
-        """
-        held = self._slots.held.get(bid.claim.spec.id)
-        if held is None or held.ended:
-            return False
-        held.keep(bid.delivery)
-        return True
-
-    def _holding(self, bid: Bid, answer: Claimed, asked: float) -> Holding:
-        lease = self._policy.lease
-        return Holding(
-            delivery=bid.delivery,
-            definition=bid.definition,
-            message=bid.message,
-            spec=bid.claim.spec,
-            policy=self._policy,
-            token=answer.token,
-            attempt=answer.attempt,
-            run=answer.run,
-            lease=lease,
-            claimed_at=asked,
-            deadline=asked + kept_for(lease),
-            timeout=_timeout(bid, self._policy.timeout),
-            alone=answer.alone,
-            group=self._group(bid),
-            problem=bid.problem,
-            unfit=bid.unfit,
-            ctx=self._context(bid, answer),
-        )
-
-    def _context(self, bid: Bid, answer: Claimed) -> Context:
-        spec, limits = bid.claim.spec, self._options.limits
-        return Context(
-            task_id=spec.id,
-            task_name=spec.name,
-            queue=spec.queue,
-            attempt=answer.attempt,
-            fence=answer.token,
-            clock=self._ports.clock,
-            run=answer.run,
-            max_attempts=spec.max_attempts,
-            priority=spec.priority,
-            tags=spec.tags,
-            tenant=spec.tenant,
-            owner=spec.owner,
-            parent_id=spec.parent_id,
-            log_lines=limits.log_lines,
-            log_bytes=limits.log_bytes,
-        )
-
-
-def _timeout(bid: Bid, default: timedelta | None) -> timedelta | None:
-    if bid.message.tasktimeout is not None:
-        return timedelta(seconds=bid.message.tasktimeout)
-    own = None if bid.definition is None else bid.definition.options.timeout
-    return own or default

@@ -260,6 +260,38 @@ async def test_what_was_won_begins_though_what_was_lost_cannot_be_settled(apart:
     assert (await apart.depth()).ready == 0
 
 
+async def test_a_burst_gives_a_queue_up_that_does_not_answer_for_its_grace(apart: Yard) -> None:
+    apart.queue_plan.sleep()
+    began = apart.clock.monotonic()
+
+    with pytest.raises(UnavailableError):
+        await apart.done(apart.worker(burst=True, grace=timedelta(seconds=10)).run())
+
+    assert 10 <= apart.clock.monotonic() - began < 15
+
+
+async def test_a_burst_outlives_a_short_outage(apart: Yard) -> None:
+    await apart.enqueue(echo, "x")
+    apart.queue_plan.fail_next("receive", 3)
+
+    stopped = await apart.done(apart.worker(burst=True).run())
+
+    assert stopped.done == 1
+
+
+async def test_a_queue_that_does_not_answer_is_not_told_each_second(
+    apart: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
+    apart.queue_plan.sleep()
+
+    async with apart.working():
+        await apart.passes(65)
+        apart.queue_plan.wake()
+
+    said = [one for one in caplog.messages if "does not answer" in one]
+    assert len(said) == 3
+
+
 async def test_an_outage_of_one_queue_is_none_of_the_others(apart: Yard) -> None:
     inner = apart.ports.queue
 
