@@ -92,7 +92,10 @@ class LevelledLog:
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
         """Claim in the log, or, where the queue has none, by the message alone."""
-        bids = [replace(one, lean=self._level_of(one) is Level.CLAIMS) for one in claims]
+        bids = [
+            replace(one, lean=True) if self._level_of(one) is Level.CLAIMS else one
+            for one in claims
+        ]
         return await _split(bids, self._is_logged, self._log.claim, self._believe)
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]:
