@@ -169,6 +169,24 @@ class Longshore:
         )
         return declaration.declare if function is None else declaration.declare(function)
 
+    def on(self, event: str, /, *, source: str | None = None) -> TaskDecorator:
+        """Bind a task to events of other producers: those of this type, and of this source.
+
+        Both may be patterns with `*`, `?` and `[]`. What is bound is a task, or a function or class
+        that becomes one with no options; for options, put `@app.task(…)` below. Several may be
+        bound to one type: each is then a task of its own. The event's data are the arguments.
+        """
+
+        def bind(function: Any) -> Any:  # noqa: ANN401 - typed by TaskDecorator, for a task as for its function
+            declare: Any = self.task
+            task: Any = function
+            if not isinstance(function, TaskFunction):
+                task = declare(function)
+            self.registry.bind(event, source, task.name)
+            return task
+
+        return bind
+
     def stage(self, *messages: Draft) -> None:
         """Keep tasks that `longshore enqueue` sends when it is given no name.
 

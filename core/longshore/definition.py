@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args, get_type_hints
@@ -162,6 +163,21 @@ def define(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Which events a task is for: patterns of their type and, unless it is None, their source."""
+
+    kind: str
+    source: str | None
+    task: str
+
+    def fits(self, kind: str, source: str) -> bool:
+        """Whether an event is one of them; letter case counts."""
+        if self.source is not None and not fnmatchcase(source, self.source):
+            return False
+        return fnmatchcase(kind, self.kind)
+
+
 class TaskRegistry:
     """Definitions by name. Filled at import time; read by client and worker."""
 
@@ -169,6 +185,7 @@ class TaskRegistry:
         """`imports` are the modules whose `module:function` names may be resolved."""
         self._by_name: dict[str, TaskDefinition] = {}
         self._imports = frozenset(imports)
+        self._bindings: list[Binding] = []
 
     def add(self, definition: TaskDefinition) -> None:
         """Register; the same name for another function is refused."""
@@ -196,6 +213,18 @@ class TaskRegistry:
     def __contains__(self, name: str) -> bool:
         """Whether the name is registered."""
         return name in self._by_name
+
+    def bind(self, kind: str, source: str | None, task: str) -> None:
+        """Let a task handle the events of other producers whose type fits `kind`.
+
+        `kind` and `source` may be patterns with * ? []; without a source it may be any.
+        """
+        self._bindings.append(Binding(kind, source, task))
+
+    def bound_to(self, kind: str, source: str) -> list[str]:
+        """List the tasks bound to a type of event, each once, in the order they were bound."""
+        fitting = (one.task for one in self._bindings if one.fits(kind, source))
+        return list(dict.fromkeys(fitting))
 
     def allow_imports(self, modules: Sequence[str]) -> None:
         """Let `module:function` names of these modules be resolved."""

@@ -7,6 +7,8 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from longshore.codec import DEFAULT_FORMATS
+from longshore.levels import Level
 from longshore.priority import NORMAL
 from longshore.retry import Retry
 
@@ -21,7 +23,8 @@ class QueuePolicy:
     """Defaults of one queue. `timeout` is per attempt; None means no limit.
 
     `concurrency` caps what one worker runs of this queue; `weight` is its share of the free
-    slots of a worker that serves several queues.
+    slots of a worker that serves several queues. `task`, `formats`, `split` and `fetch_from` are
+    for messages of other producers (see `longshore.codec`).
     """
 
     priority: int = NORMAL
@@ -33,6 +36,11 @@ class QueuePolicy:
     weight: int = 1
     tags: tuple[str, ...] = ()
     delete_on_complete: bool = False
+    task: str | None = None
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    split: bool = False
+    fetch_from: tuple[str, ...] = ()
+    log: Level = Level.FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

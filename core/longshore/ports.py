@@ -12,6 +12,7 @@ from longshore.identity import TaskIds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from longshore.codec.fetch import Fetcher
     from longshore.queue import Queue
     from longshore.store import Store
     from longshore.task_log import TaskLog
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 class Ports:
     """`together` is there only where queue and log are one store; `store` may be missing.
 
+    So may `fetcher`, which reads what messages only point at.
+
     `random` spreads load and retries, and guards nothing.
     """
 
@@ -29,6 +32,7 @@ class Ports:
     task_log: TaskLog
     store: Store | None = None
     together: Together | None = None
+    fetcher: Fetcher | None = None
     clock: Clock = field(default_factory=SystemClock)
     ids: TaskIds = field(default_factory=TaskIds)
     random: Random = field(default_factory=Random)

@@ -36,6 +36,9 @@ class QueueCapabilities:
     extended; None: for ever. `stale_refused` says that the broker notices an ack, a release or an
     extension by a holder who lost the message; where it does not, the log alone decides. `grouped`
     queues deliver one message of a group only after the one before it is gone or given back.
+    `deduplicates`: a message sent again with the same key, token and wake number is dropped for a
+    while. `purge_spares`: a purge leaves what is in flight, and answers exactly how many went.
+    `late_kept`: a holder whose lease ended still may do what it likes where nobody else came.
     """
 
     adapter: str
@@ -55,6 +58,9 @@ class QueueCapabilities:
     max_hold: timedelta | None = None
     stale_refused: bool = True
     grouped: bool = False
+    deduplicates: bool = False
+    purge_spares: bool = True
+    late_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

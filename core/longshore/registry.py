@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from longshore.clock import Clock
+    from longshore.codec.fetch import Fetcher
     from longshore.errors import LongshoreError
-    from longshore.queue import Outgoing, Queue
+    from longshore.queue import Outgoing, Queue, QueueCapabilities
     from longshore.store import Store
     from longshore.task_log import TaskLog
     from longshore.together import SyncTogether, Together
@@ -30,8 +31,9 @@ class Backend:
     """What one open URL serves. A part that the server cannot be is None.
 
     `queue(name)` is cheap and may be called again for the same name. Leaving the context that
-    gave the backend closes all of it, and wakes what is blocked with `ClosedError`. `calls` counts
-    the requests made to the server so far, by operation, where each has its price.
+    gave the backend closes all of it, and wakes what is blocked with `ClosedError`. `fetcher` reads
+    what messages only point at. `calls` counts the requests made to the server so far, by
+    operation, where each has its price.
     """
 
     url: str
@@ -39,6 +41,7 @@ class Backend:
     task_log: TaskLog | None = None
     store: Store | None = None
     together: Together | None = None
+    fetcher: Fetcher | None = None
     calls: Callable[[], Mapping[str, int]] | None = None
 
 
@@ -83,6 +86,10 @@ class SupportsSync(Protocol):
 
 class SyncSender(Protocol):
     """The sending half of a broker's queues. Safe for use by several threads."""
+
+    def capabilities(self, queue: str) -> QueueCapabilities:
+        """What the queue so named can do."""
+        ...
 
     def send(self, queue: str, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Do as `Queue.send` of the queue so named, in the caller's thread."""

@@ -6,6 +6,7 @@ Callers of any thread and any loop share it, so that nothing depends on which lo
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from concurrent.futures import CancelledError
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from longshore.client import Client, Enqueued, answer_of
 from longshore.errors import ClosedError, ConfigurationError
+from longshore.levels import Level
 from longshore.operator import Operator
 from longshore.publish import Publisher
-from longshore.registry import SupportsSync, find_adapter
+from longshore.registry import SupportsSync, SupportsSyncSend, find_adapter
+from longshore.sending import DirectClient
 from longshore.wiring import (
     is_eager,
+    logs_everything,
     open_ports,
     policy_of,
     preparer_of,
@@ -29,7 +33,7 @@ from longshore.wiring import (
 from longshore.worker import Stopped, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from concurrent.futures import Future
     from typing import Self
 
@@ -63,6 +67,8 @@ class _Opened:
     portal: Portal | None = None
     sync: SyncTogether | None = None
     has_sync: bool | None = None
+    direct: DirectClient | None = None
+    has_direct: bool | None = None
 
 
 class Session:
@@ -84,6 +90,7 @@ class Session:
         self._eager = is_eager(settings) if eager is None else eager
         self._clock = clock
         self._make_client = client
+        self._policy = policy_of(settings)
         self._preparer = preparer_of(settings, ids)
         self._opened: dict[int, _Opened] = {}
         self._closed = False
@@ -95,6 +102,9 @@ class Session:
         if together is not None:
             recorded = together.enqueue(records)
             return [answer_of(one, got) for one, got in zip(records, recorded, strict=True)]
+        direct = None if self._eager else self._direct()
+        if direct is not None and direct.takes(records):
+            return direct.submit(records)
         return self.call(lambda live: self._submit(live, records))
 
     async def aenqueue(self, drafts: Iterable[Draft]) -> list[Enqueued]:
@@ -155,10 +165,12 @@ class Session:
     async def _drain(self, live: Live) -> Stopped:
         """Let a worker of our own loop empty every queue that has tasks."""
         await Publisher(live.ports).publish_due()
-        names = {stats.queue for stats in await live.ports.task_log.stats()}
-        options = worker_options(self._settings, tuple(sorted(names)) or ("default",))
+        settings = self._settings
+        logged = {stats.queue for stats in await live.ports.task_log.stats()}
+        names = sorted(logged | {settings.queue, *settings.queues})
+        options = worker_options(settings, tuple(names))
         burst = replace(options, burst=True, publish=False, max_tasks=None)
-        worker = Worker(live.ports, self._registry, policy_of(self._settings), burst)
+        worker = Worker(live.ports, self._registry, self._policy, burst)
         return await worker.run()
 
     def _mine(self) -> _Opened:
@@ -190,9 +202,40 @@ class Session:
     def _open_sync(self, stack: ExitStack) -> SyncTogether | None:
         queue_url, log_url, _ = urls_of(self._settings)
         adapter = find_adapter(queue_url)
-        if queue_url != log_url or not isinstance(adapter, SupportsSync):
+        as_one = queue_url == log_url and logs_everything(self._settings)
+        if not as_one or not isinstance(adapter, SupportsSync):
             return None
         return stack.enter_context(adapter.open_sync(queue_url, self._clock))
+
+    def _direct(self) -> DirectClient | None:
+        mine = self._mine()
+        if mine.direct is not None and not self._closed:
+            return mine.direct
+        with mine.lock:
+            self._check()
+            if mine.has_direct is None:
+                mine.direct = self._open_direct(mine.stack)
+                mine.has_direct = mine.direct is not None
+            return mine.direct
+
+    def _open_direct(self, stack: ExitStack) -> DirectClient | None:
+        queue_url, *_ = urls_of(self._settings)
+        adapter = find_adapter(queue_url)
+        if not isinstance(adapter, SupportsSyncSend):
+            return None
+        sender = stack.enter_context(adapter.open_sender(queue_url, self._clock))
+        direct = DirectClient(sender, self._record)
+        atexit.register(direct.close)
+        stack.callback(atexit.unregister, direct.close)
+        # The portal closes before what it opened after it, so rows are waited for before that.
+        self._portal()
+        stack.callback(direct.close)
+        return direct
+
+    def _record(self, records: Sequence[Record]) -> Future[None] | None:
+        """Begin to write rows behind their messages, where their queues want any."""
+        wanted = [one for one in records if self._policy.of(one.spec.queue).log is Level.FULL]
+        return self._portal().submit(lambda live: live.client.log(wanted)) if wanted else None
 
     def _check(self) -> None:
         """Refuse use after closing."""

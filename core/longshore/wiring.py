@@ -11,18 +11,21 @@ from zoneinfo import ZoneInfo
 
 from longshore.client import Preparer
 from longshore.clock import Clock, SystemClock
+from longshore.codec.fetch import ByScheme
 from longshore.errors import ConfigurationError
+from longshore.levels import Level, LevelledLog
 from longshore.policy import Policy, QueuePolicy
 from longshore.ports import Ports
-from longshore.registry import find_adapter
+from longshore.registry import find_adapter, scheme_of
 from longshore.retry import Retry, Steps
 from longshore.scheduler import SchedulerOptions
 from longshore.task import TaskState
 from longshore.worker import Limits, WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
+    from longshore.codec.fetch import Fetcher
     from longshore.identity import TaskIds
     from longshore.registry import Backend
     from longshore.settings import QueueSettings, Settings
@@ -55,14 +58,42 @@ async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncGen
         for url in dict.fromkeys((queue_url, log_url, store_url)):
             opened[url] = await stack.enter_async_context(find_adapter(url).open(url, timed))
         queues, log, store = opened[queue_url], opened[log_url], opened[store_url]
+        full = logs_everything(settings)
+        rows = _served(log.task_log, log_url, "log")
+        fetchers = await _fetchers(settings, timed, stack)
         yield Ports(
             queue=_served(queues.queue, queue_url, "queue"),
-            task_log=_served(log.task_log, log_url, "log"),
+            task_log=rows if full else LevelledLog(rows, _level(settings), timed),
             # Not every server is one; a URL that is set for it must be.
             store=_served(store.store, store_url, "store") if settings.store_url else store.store,
-            together=queues.together if queue_url == log_url else None,
+            together=queues.together if full and queue_url == log_url else None,
+            fetcher=ByScheme(fetchers) if fetchers else None,
             clock=timed,
         )
+
+
+async def _fetchers(settings: Settings, clock: Clock, stack: AsyncExitStack) -> dict[str, Fetcher]:
+    """Open what fetches from the places that queues name; nothing is dialled before it does."""
+    places = [place for queue in settings.queues.values() for place in queue.fetch_from]
+    found: dict[str, Fetcher] = {}
+    for scheme in sorted({scheme_of(place) for place in places}):
+        url = f"{scheme}://"
+        backend = await stack.enter_async_context(find_adapter(url).open(url, clock))
+        if backend.fetcher is None:
+            message = f"nothing is fetched from {url}; fetch_from takes places such as s3://bucket"
+            raise ConfigurationError(message)
+        found[scheme] = backend.fetcher
+    return found
+
+
+def logs_everything(settings: Settings) -> bool:
+    """Whether every queue's tasks are logged in full: only then can queue and log work as one."""
+    return all(queue.log == "full" for queue in settings.queues.values())
+
+
+def _level(settings: Settings) -> Callable[[str], Level]:
+    levels = {name: Level(queue.log) for name, queue in settings.queues.items()}
+    return lambda name: levels.get(name, Level.FULL)
 
 
 def is_eager(settings: Settings) -> bool:
@@ -161,6 +192,11 @@ def _queue_policy(queue: QueueSettings) -> QueuePolicy:
         weight=queue.weight,
         tags=queue.tags,
         delete_on_complete=queue.delete_on_complete,
+        task=queue.task,
+        formats=queue.formats,
+        split=queue.split,
+        fetch_from=queue.fetch_from,
+        log=Level(queue.log),
     )
 
 

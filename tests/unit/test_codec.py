@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -222,3 +223,31 @@ def test_the_documentation_has_every_attribute_and_an_example_that_is_read() -> 
     assert undocumented == []
     VALIDATOR.validate(json.loads(example))
     assert decode(example.encode()).arguments() == ([], {"order": 42})
+
+
+def test_compressed_data_is_read() -> None:
+    packed = base64.b64encode(gzip.compress(b'{"order": 42}')).decode()
+    body = body_of(data_base64=packed, dataencoding="gzip")
+
+    VALIDATOR.validate(json.loads(body))
+    assert decode(body).arguments() == ([], {"order": 42})
+
+
+@pytest.mark.parametrize("media", [None, "application/json", "text/json; charset=utf-8"])
+def test_data_that_is_json_in_a_text_is_parsed_once_more(media: str | None) -> None:
+    body = body_of(data='{"order": 42}', datacontenttype=media)
+
+    assert decode(body).data == {"order": 42}
+
+
+@pytest.mark.parametrize(
+    ("data", "media"),
+    [("{", None), ("[1, 2", None), ("hello", None), ("42", None), ('"[]"', "text/json")],
+)
+def test_any_other_text_stays_a_text(data: str, media: str | None) -> None:
+    assert decode(body_of(data=data, datacontenttype=media)).data == data
+
+
+@pytest.mark.parametrize("media", ["text/plain", "application/xml"])
+def test_a_text_that_is_not_json_by_its_content_type_is_one_argument(media: str) -> None:
+    assert decode(body_of(data="[1]", datacontenttype=media)).arguments() == (["[1]"], {})

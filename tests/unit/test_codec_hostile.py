@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import random
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longshore.codec import decode, encode
-from longshore.codec.cloudevents import MAX_ATTRIBUTES, MAX_BODY
+from longshore.codec.cloudevents import MAX_ATTRIBUTES
+from longshore.codec.parse import MAX_BODY
 from longshore.errors import MessageError
 from longshore.message import MAX_TEXT, Message
 from tests.unit.messages import CORE, SCHEMA, VALIDATOR, body_of, json_values, messages
@@ -70,8 +73,12 @@ BAD_ATTRIBUTES: dict[str, dict[str, object]] = {
     "data twice": {"data": {}, "data_base64": "e30="},
     "not base64": {"data_base64": "e30"},
     "base64 not text": {"data_base64": 5},
-    "claim check": {"dataref": "s3://bucket/key"},
-    "compressed": {"dataencoding": "gzip"},
+    "claim check beside data": {"dataref": "s3://bucket/key", "data": {}},
+    "claim check not text": {"dataref": 5},
+    "compressed, without data": {"dataencoding": "gzip"},
+    "compressed, and plain": {"dataencoding": "gzip", "data": {}},
+    "compressed otherwise": {"dataencoding": "zstd", "data_base64": "e30="},
+    "compression not text": {"dataencoding": 5, "data_base64": "e30="},
     "encrypted": {"datacrypt": "A256GCM"},
     "signed": {"datasig": "k1:abc"},
     "too many attributes": {f"x{number}": number for number in range(MAX_ATTRIBUTES)},
@@ -91,6 +98,14 @@ def test_what_the_reader_refuses_the_schema_refuses_too(attributes: dict[str, ob
 
     assert len(problem) < 300
     assert not VALIDATOR.is_valid(json.loads(body))
+
+
+def test_a_claim_check_fits_the_schema_and_is_refused_where_nothing_is_fetched() -> None:
+    body = body_of(dataref="s3://bucket/key")
+
+    assert "'dataref'" in refusal(body)
+    VALIDATOR.validate(json.loads(body))
+    VALIDATOR.validate(json.loads(body) | {"dataencoding": "gzip"})
 
 
 @pytest.mark.parametrize("name", ["time", "notbefore", "expirytime"])
@@ -116,6 +131,18 @@ def test_a_time_that_cannot_be_is_refused_by_its_name(name: str, moment: str) ->
 
     assert problem.startswith(f"{name} is ")
     assert len(problem) < 300
+
+
+def packed(data: bytes, *, cut: int = 0, behind: bytes = b"") -> bytes:
+    raw = gzip.compress(data)
+    whole = raw[: len(raw) - cut] + behind
+    return body_of(dataencoding="gzip", data_base64=base64.b64encode(whole).decode())
+
+
+def noise(size: int) -> bytes:
+    """Make JSON that compresses a little, but less than the ratio allowed."""
+    numbers = random.Random(1)  # noqa: S311 - to be the same each time
+    return b'["' + numbers.randbytes(size // 20).hex().encode() * 10 + b'"]'
 
 
 HOSTILE: dict[str, bytes] = {
@@ -146,6 +173,14 @@ HOSTILE: dict[str, bytes] = {
     "one in base64": body_of(data_base64=base64.b64encode(b"[[1e308], 1e309]").decode()),
     "two values in base64": body_of(data_base64=base64.b64encode(b"{}, {}").decode()),
     "no value in base64": body_of(data_base64=""),
+    "not compressed": body_of(dataencoding="gzip", data_base64="e30="),
+    "a bomb": packed(b"[" + b" " * 5_000_000 + b"]"),
+    "a bomb of ten mebibytes": packed(noise(11 * 1024 * 1024)),
+    "compressed and cut off": packed(b'{"a": 1}', cut=4),
+    "compressed with something behind": packed(b"{}", behind=b"x"),
+    "compressed twice over": packed(b"{}", behind=gzip.compress(b"{}")),
+    "compressed nan": packed(b"[NaN]"),
+    "compressed nothing": packed(b""),
     "nan in base64": body_of(data_base64=base64.b64encode(b"[NaN]").decode()),
     "no json in base64": body_of(data_base64=base64.b64encode(b"\xff").decode()),
     "deep arrays": body_of(data=0)[:-2] + b"[" * 10_000 + b"]" * 10_000 + b"}",
@@ -205,7 +240,9 @@ def test_what_fits_the_schema_is_read(document: dict[str, object]) -> None:
 
     # A date that is no date, and base64 that is no JSON, are beyond what a schema can say.
     event_read = {name: event.get(name) for name in ("time", "notbefore", "expirytime")}
-    if VALIDATOR.is_valid(event) and not any(event_read.values()) and not event.get("data_base64"):
+    # So is what lies elsewhere: this reader fetches nothing.
+    beyond = [*event_read.values(), event.get("data_base64"), event.get("dataref")]
+    if VALIDATOR.is_valid(event) and all(one is None for one in beyond):
         assert decode(body).type == "invoice.render"
 
 
@@ -228,6 +265,9 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "attributes": lambda size: body_of(**{f"x{number}": "y" for number in range(size)}),
     "one attribute many times": lambda size: b'{"x":1' + b',"x":1' * size + b"}",
     "base64": lambda size: body_of(data_base64="A" * 4 * size),
+    "compressed": lambda size: packed(b"[" * size),
+    "data in a text": lambda size: body_of(data="[" + "1," * size + "1]"),
+    "quotes in a text": lambda size: body_of(data="[" + '"' * size),
 }
 
 

@@ -11,7 +11,7 @@ from longshore.errors import TaskNotFoundError, TransitionError, UnavailableErro
 from longshore.operator import Operator
 from longshore.protocol import Verb
 from longshore.publish import Publisher
-from longshore.task import FINAL, TaskState
+from longshore.task import FINAL, TaskSpec, TaskState
 from longshore.task_log import TaskQuery
 from tests.unit.yard import open_yard
 
@@ -123,6 +123,54 @@ async def test_a_verb_on_a_task_that_is_not_there_says_so(yard: Yard) -> None:
     for verb in EFFECTS:
         with pytest.raises(TaskNotFoundError):
             await yard.operator.one(verb, yard.ports.ids())
+
+
+# The log knows a task that was sent directly only after its message: it may be cancelled before.
+
+
+def tombstone(yard: Yard, task: TaskId) -> TaskSpec:
+    return TaskSpec(
+        id=task, name="echo", queue="default", body=b"", created_at=yard.ports.clock.now()
+    )
+
+
+async def unrecorded(yard: Yard) -> TaskId:
+    """Enqueue a task whose message was sent and whose row was not written."""
+    yard.log_plan.fail_next("record")
+    task = await yard.enqueue(yard.registry.get("echo"))
+    assert await yard.state(task) == "none"
+    return task
+
+
+async def test_a_task_cancelled_before_its_row_is_written_never_starts(apart: Yard) -> None:
+    task = await unrecorded(apart)
+
+    row = await apart.operator.one(Verb.CANCEL, task, spec=tombstone(apart, task))
+    ran = await apart.drain()
+
+    assert (row.state, row.spec.name) == (TaskState.CANCELLED, "echo")
+    assert (ran.done, await apart.state(task)) == (0, "cancelled")
+    assert await apart.attempts(task) == []
+    assert (await apart.depth()).ready == 0
+
+
+async def test_a_task_paused_before_its_row_is_written_runs_when_resumed(apart: Yard) -> None:
+    task = await unrecorded(apart)
+
+    await apart.operator.one(Verb.PAUSE, task, spec=tombstone(apart, task))
+    paused_first = (await apart.drain()).done, await apart.state(task)
+    await apart.operator.one(Verb.RESUME, task)
+    await apart.drain()
+
+    assert paused_first == (0, "paused")
+    assert await apart.state(task) == "succeeded"
+
+
+async def test_a_row_that_is_there_decides_and_not_what_the_caller_knows(yard: Yard) -> None:
+    task = await succeeded(yard)
+
+    with pytest.raises(TransitionError, match="it is succeeded"):
+        await yard.operator.one(Verb.CANCEL, task, spec=tombstone(yard, task))
 
 
 async def test_several_tasks_are_answered_one_by_one(yard: Yard) -> None:

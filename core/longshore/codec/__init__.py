@@ -8,5 +8,15 @@ from longshore.codec.cloudevents import (
     event_of,
     format_time,
 )
+from longshore.codec.formats import DEFAULT_FORMATS, FORMATS
 
-__all__ = ["CONTENT_TYPE", "decode", "encode", "encode_event", "event_of", "format_time"]
+__all__ = [
+    "CONTENT_TYPE",
+    "DEFAULT_FORMATS",
+    "FORMATS",
+    "decode",
+    "encode",
+    "encode_event",
+    "event_of",
+    "format_time",
+]

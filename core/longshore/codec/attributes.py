@@ -21,11 +21,12 @@ RANGES: Final = {
     "tasktimeout": (1, 31_536_000),
 }
 TIMES: Final = ("time", "notbefore", "expirytime")
-REFUSED: Final = ("dataref", "dataencoding", "datacrypt", "datasig")
+REFUSED: Final = ("dataref", "datacrypt", "datasig")
 
 _BITS_QUOTED: Final = 128
 
 
+MAX_NAME: Final = 200
 _CACHED: Final = 1024
 _LONGEST_TIME: Final = 100
 
@@ -67,6 +68,15 @@ def _task_name(name: str, value: object) -> str:
     return text
 
 
+def _event_type(name: str, value: object) -> str:
+    """Read what another producer calls its event; a task may be bound to it."""
+    text = _required(name, value)
+    if len(text) > MAX_NAME:
+        problem = f"{name} has {len(text)} characters and the limit is {MAX_NAME}"
+        raise MessageError(problem)
+    return text
+
+
 @lru_cache(maxsize=_CACHED)
 def _is_task_name(text: str) -> bool:
     return NAME_PATTERN.fullmatch(text) is not None
@@ -90,11 +100,16 @@ def _quoted(value: object) -> str:
 
 def _time(name: str, value: object) -> datetime:
     text = _text(name, value)
-    moment = _moment(text) if len(text) <= _LONGEST_TIME else None
+    moment = moment_of(text)
     if moment is None:
         problem = f"{name} is {text[:40]!r}, not an RFC 3339 time with its offset"
         raise MessageError(problem)
     return moment
+
+
+def moment_of(text: str) -> datetime | None:
+    """Read an RFC 3339 time with its offset; None for anything else."""
+    return _moment(text) if len(text) <= _LONGEST_TIME else None
 
 
 @lru_cache(maxsize=_CACHED)
@@ -130,4 +145,16 @@ READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     **dict.fromkeys(RANGES, _number),
     **dict.fromkeys(REFUSED, _refused),
 }
-KNOWN: Final = READERS.keys() | {"specversion", "datacontenttype", "data", "data_base64"}
+EVENT_READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
+    **READERS,
+    "type": _event_type,
+}
+"""For events of other producers, whose types need not be names of tasks."""
+
+POINTING_READERS: Final[Mapping[str, Callable[[str, object], object]]] = {
+    name: read for name, read in EVENT_READERS.items() if name != "dataref"
+}
+"""For events whose data lies elsewhere, and is fetched."""
+
+_DATA: Final = {"specversion", "datacontenttype", "data", "data_base64", "dataencoding"}
+KNOWN: Final = READERS.keys() | _DATA

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from longshore.codec.attributes import KNOWN, RANGES, READERS, REQUIRED, TEXTS, TIMES, TRACE
-from longshore.codec.strict_json import read_json, write_json
+from longshore.codec.parse import NotJson, parse
+from longshore.codec.payload import take_data
+from longshore.codec.strict_json import write_json
 from longshore.errors import ArgumentsError, MessageError
 from longshore.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from longshore.message import JsonValue
 
+    Readers: TypeAlias = Mapping[str, Callable[[str, object], object]]
+
 CONTENT_TYPE: Final = "application/cloudevents+json"
-MAX_BODY: Final = 16 * 1024 * 1024
 MAX_ATTRIBUTES: Final = 100
 
 
@@ -89,13 +91,29 @@ def decode(body: bytes) -> Message:
     are text, whole numbers or booleans, as the specification has it. Of a name that stands
     twice, the last counts. Linear in the size of the body; deep nesting is refused.
     """
-    event = _parse(body)
-    attributes: dict[str, object] = {"data": _take_data(event)}
+    document = parse(body)
+    if isinstance(document, NotJson):
+        raise document.error()
+    if not isinstance(document, dict):
+        problem = "it is JSON, but not an object"
+        raise MessageError(problem)
+    return read_event(cast("dict[str, object]", document))
+
+
+def read_event(event: dict[str, object], readers: Readers = READERS) -> Message:
+    """Read a parsed event, as `decode` does; `event` is taken apart. `readers` say how."""
+    if event.pop("specversion", None) != "1.0":
+        problem = 'it is not a CloudEvent ("specversion" is not "1.0")'
+        raise MessageError(problem)
+    if len(event) >= MAX_ATTRIBUTES:
+        problem = f"it has {len(event) + 1} attributes and the limit is {MAX_ATTRIBUTES}"
+        raise MessageError(problem)
+    attributes: dict[str, object] = {"data": take_data(event)}
     extensions: dict[str, object] = {}
     for name, value in event.items():
         if value is None:
             continue
-        read = READERS.get(name)
+        read = readers.get(name)
         if read is not None:
             attributes[name] = read(name, value)
         elif isinstance(value, (str, int)):
@@ -114,45 +132,3 @@ def format_time(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat()[:-6] + "Z"
-
-
-def _parse(body: bytes) -> dict[str, object]:
-    """Read the object, less its `specversion` and `datacontenttype`."""
-    if len(body) > MAX_BODY:
-        problem = f"{len(body):,} bytes are above the limit of {MAX_BODY:,}"
-        raise MessageError(problem)
-    try:
-        parsed = read_json(body)
-    except ValueError as error:
-        problem = f"it is not JSON ({error})"
-        raise MessageError(problem) from error
-    if not isinstance(parsed, dict):
-        problem = "it is JSON, but not an object"
-        raise MessageError(problem)
-    event = cast("dict[str, object]", parsed)
-    if event.pop("specversion", None) != "1.0":
-        problem = 'it is not a CloudEvent ("specversion" is not "1.0")'
-        raise MessageError(problem)
-    if len(event) >= MAX_ATTRIBUTES:
-        problem = f"it has {len(event) + 1} attributes and the limit is {MAX_ATTRIBUTES}"
-        raise MessageError(problem)
-    event.pop("datacontenttype", None)
-    return event
-
-
-def _take_data(event: dict[str, object]) -> JsonValue:
-    data, encoded = event.pop("data", None), event.pop("data_base64", None)
-    if encoded is None:
-        return cast("JsonValue", data)
-    if not isinstance(encoded, str) or data is not None:
-        problem = "data_base64 is not text, or stands beside data"
-        raise MessageError(problem)
-    try:
-        # Inside an array, as deep as `data` is inside its event: neither holds more levels.
-        (data,) = cast(
-            "list[object]", read_json(b"[%b]" % base64.b64decode(encoded, validate=True))
-        )
-    except ValueError as error:
-        problem = f"data_base64 does not hold JSON ({error})"
-        raise MessageError(problem) from error
-    return cast("JsonValue", data)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Final, Self, TypeVar, cast
+from typing import Annotated, Final, Literal, Self, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -14,6 +14,8 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
+from longshore.codec import DEFAULT_FORMATS, FORMATS
+from longshore.message import NAME_PATTERN
 from longshore.priority import NORMAL
 from longshore.settings import kinds
 from longshore.settings.refusal import NestedProblems, Problem, SettingsError, problems_of
@@ -25,6 +27,12 @@ LONGEST_LEASE: Final = timedelta(hours=12)
 SHORTEST: Final = timedelta(milliseconds=1)
 SHORTEST_LEASE: Final = timedelta(seconds=1)
 MOST_ATTEMPTS: Final = 1_000_000
+
+_format: Final = kinds.text("|".join(FORMATS), "one of " + ", ".join(FORMATS))
+_place: Final = kinds.text(
+    r"[a-z][a-z0-9+.-]*://[^\s/]+(?:/\S*)?", "a URL such as s3://bucket or s3://bucket/prefix"
+)
+_task_name: Final = kinds.text(NAME_PATTERN.pattern, "a task's name, such as invoice.render")
 
 
 class QueueSettings(BaseModel):
@@ -88,6 +96,29 @@ class QueueSettings(BaseModel):
     ] = Field(
         default=(),
         description="Tags that every task of this queue has.",
+    )
+    task: Annotated[str | None, BeforeValidator(kinds.optional(_task_name))] = Field(
+        default=None,
+        description="The task of messages that name none: their body is its arguments.",
+    )
+    formats: Annotated[tuple[str, ...], BeforeValidator(kinds.several(_format, "formats"))] = Field(
+        default=DEFAULT_FORMATS,
+        description="What may be read beside Longshore's own messages; see wire-format.md.",
+    )
+    split: bool = Field(
+        default=False,
+        description="Make a task of each record of an S3 notification, not one of all of them.",
+    )
+    fetch_from: Annotated[
+        tuple[str, ...], BeforeValidator(kinds.several(_place, "places of the same kind"))
+    ] = Field(
+        default=(),
+        description="Where messages may point to for what they hold, such as s3://bucket/prefix.",
+    )
+
+    log: Literal["full", "claims", "failures", "off"] = Field(
+        default="full",
+        description="How much of its tasks is logged: all, from the claim on, failures, nothing.",
     )
 
     @model_validator(mode="wrap")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from longshore.codec import decode
+from longshore.codec.cloudevents import read_event
+from longshore.codec.parse import is_own, parse
+from longshore.codec.pointing import points
+from longshore.codec.raw import Pointer
 from longshore.errors import MessageError, UnavailableError, UnknownTaskError
 from longshore.identity import TaskId
 from longshore.message import Message
 from longshore.priority import NORMAL
 from longshore.protocol import Answer, Change, Claim, Verb
+from longshore.publish import FROM_ROW
 from longshore.queue import Rejection, Release
 from longshore.task import Reason, TaskSpec
+from longshore.worker.foreign import Foreign, Part
+from longshore.worker.pointing import Pointing, fetch
+from longshore.worker.spread import Spread, spread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from longshore.protocol import Claimed
     from longshore.queue import Delivery, Queue
     from longshore.task import Task
+    from longshore.worker.foreign import Parts
 
     Rows: TypeAlias = list[Task | None]
 
@@ -56,6 +65,8 @@ class Bid:
 
 
 Unreadable: TypeAlias = "tuple[Delivery, MessageError]"
+Unbid: TypeAlias = "Unreadable | Spread | Pointing"
+"""A delivery that is no task yet: it cannot be read, means several or none, or lies elsewhere."""
 
 
 class Intake:
@@ -71,36 +82,104 @@ class Intake:
         self._policy = policy.of(port.name)
         self._max_rescues = policy.max_rescues
         self._worker = worker
+        self._foreign = Foreign(self._policy, registry, ports.ids)
         self._claims = ports.ids()
         self._numbers = count()
 
-    def read(self, deliveries: Sequence[Delivery]) -> tuple[list[Bid], list[Unreadable]]:
-        """Decode deliveries; answer bids, and what cannot be read."""
+    def read(self, deliveries: Sequence[Delivery]) -> tuple[list[Bid], list[Unbid]]:
+        """Decode deliveries; answer bids, and what no bid can be made for at once."""
         now = self._ports.clock.now()
         bids: list[Bid] = []
-        bad: list[Unreadable] = []
+        rest: list[Unbid] = []
         for delivery in deliveries:
             try:
-                bids.append(self._bid(delivery, decode(delivery.body), now))
+                document = parse(delivery.body)
+                if is_own(document) and not points(document):
+                    message = read_event(document)
+                    part = Part(message.key(delivery.queue), message, delivery.body)
+                    bids.append(self._bid(delivery, part, now))
+                else:
+                    self._read_foreign(delivery, document, now, bids, rest)
             except MessageError as error:
-                bad.append((delivery, error))
-        return bids, bad
+                rest.append((delivery, error))
+        return bids, rest
+
+    def _read_foreign(
+        self,
+        delivery: Delivery,
+        document: object,
+        now: datetime,
+        bids: list[Bid],
+        rest: list[Unbid],
+    ) -> None:
+        """Read another producer's message, or one of ours whose data lies elsewhere."""
+        if is_own(document):
+            rest.append(Pointing(delivery, self._foreign.read_own(delivery, document)))
+            return
+        found = self._foreign.read(delivery, document)
+        if isinstance(found, Pointer):
+            rest.append(Pointing(delivery, found))
+        else:
+            self._take(delivery, found, now, bids, rest)
+
+    def _take(
+        self, delivery: Delivery, parts: Parts, now: datetime, bids: list[Bid], rest: list[Unbid]
+    ) -> None:
+        """Bid for a message's one task; what is settled of it carries the task's key."""
+        if len(parts) == 1:
+            part = parts[0]
+            self._refuse_large(part)
+            bids.append(self._bid(replace(delivery, key=part.key), part, now))
+        else:
+            rest.append(Spread(delivery, [self._task(delivery, part, now) for part in parts]))
+
+    async def _fetch(self, pointing: Pointing, bids: list[Bid], rest: list[Unbid]) -> None:
+        """Fetch what a message holds, and read it; what does not come is left to its lease."""
+        delivery, pointer = pointing.delivery, pointing.pointer
+        try:
+            content = await fetch(self._ports.fetcher, pointer.url, self._policy.fetch_from)
+            parts = self._foreign.fetched(pointer, content)
+            self._take(delivery, parts, self._ports.clock.now(), bids, rest)
+        except MessageError as error:
+            rest.append((delivery, error))
+        except UnavailableError as error:
+            _log.warning("a message is left to its lease, because of what it holds: %s", error)
+
+    def _refuse_large(self, part: Part) -> None:
+        """Refuse what could not be published again: its row would keep it for nothing."""
+        size, limit = len(part.body), self._port.capabilities.max_body
+        if size > limit:
+            problem = f"as a task it is {size:,} bytes, and its queue takes at most {limit:,}"
+            raise MessageError(problem)
+
+    def _task(self, delivery: Delivery, part: Part, now: datetime) -> tuple[TaskSpec, datetime]:
+        definition, _ = self._definition(part.message.type)
+        spec = self._spec(delivery, part, definition, now)
+        return spec, part.message.notbefore or now
 
     async def known(
         self,
-        unreadable: Sequence[Unreadable],
+        rest: Sequence[Unbid],
         asked: Callable[[Callable[[], Awaitable[Rows]]], Awaitable[Rows]],
     ) -> list[Bid]:
-        """Bid for unreadable messages of logged tasks, whose rows are to end with them.
+        """Deal with deliveries that no bid was made for; answer bids for what turned out a task.
 
-        The others go to the dead-letter queue with a reason, at once. `asked` repeats a question
-        until the log answers.
+        What lies elsewhere is fetched, several tasks are sent each by itself. What cannot be read
+        goes to the dead-letter queue with a reason, at once, unless it is a logged task: its row is
+        to end with it. `asked` repeats a question until the log answers.
         """
+        bids: list[Bid] = []
+        pointings = [one for one in rest if isinstance(one, Pointing)]
+        rest = list(rest)
+        await asyncio.gather(*[self._fetch(one, bids, rest) for one in pointings])
+        spreads = [one for one in rest if isinstance(one, Spread)]
+        unreadable = [one for one in rest if isinstance(one, tuple)]
+        bad: list[Rejection] = []
+        if spreads:
+            bad = await spread(self._port, self._ports.task_log, spreads, self._ports.clock.now())
         keys = [delivery.key for delivery, _ in unreadable if delivery.key is not None]
         rows = await asked(lambda: self._ports.task_log.get(keys)) if keys else []
         by_key = {row.id: row for row in rows if row is not None and not row.final}
-        bids: list[Bid] = []
-        bad: list[Rejection] = []
         for delivery, error in unreadable:
             row = None if delivery.key is None else by_key.get(delivery.key)
             if row is not None:
@@ -187,9 +266,10 @@ class Intake:
         else:
             parks.append((bid, _change(bid, Verb.PARK)))
 
-    def _bid(self, delivery: Delivery, message: Message, now: datetime) -> Bid:
+    def _bid(self, delivery: Delivery, part: Part, now: datetime) -> Bid:
+        message = part.message
         definition, problem = self._definition(message.type)
-        spec = self._spec(delivery, message, definition, now)
+        spec = self._spec(delivery, part, definition, now)
         lost_fails = definition is not None and definition.options.lost_fails
         claim = self._claim(delivery, spec, message.notbefore or now, lost_fails=lost_fails)
         unfit = None if problem is None else Reason.UNKNOWN_TASK
@@ -213,6 +293,8 @@ class Intake:
             stamp=_stamp(delivery),
             max_rescues=self._max_rescues,
             lost_fails=lost_fails,
+            receives=delivery.receives,
+            logged=FROM_ROW in delivery.attributes,
         )
 
     def _definition(self, name: str) -> tuple[TaskDefinition | None, LongshoreError | None]:
@@ -230,20 +312,21 @@ class Intake:
     def _spec(
         self,
         delivery: Delivery,
-        message: Message,
+        part: Part,
         definition: TaskDefinition | None,
         now: datetime,
     ) -> TaskSpec:
         """What the task is, as far as its message says; a row that exists is not changed."""
+        message = part.message
         extras = message.extensions
         retry = None if definition is None else definition.options.retry
         policy = (retry or self._policy.retry).attempts
         parent = message.causationid
         return TaskSpec(
-            id=message.key(delivery.queue),
+            id=part.key,
             name=message.type,
             queue=delivery.queue,
-            body=delivery.body,
+            body=part.body,
             created_at=message.time or delivery.sent_at or now,
             priority=NORMAL if message.taskpriority is None else message.taskpriority,
             max_attempts=message.taskattempts or policy,

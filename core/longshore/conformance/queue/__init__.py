@@ -1,9 +1,10 @@
 """The promises of `longshore.queue`, by topic; `QueueContract` is all of them."""
 
 from longshore.conformance.queue.dead_letters import Rejecting, WithoutDeadLetters
-from longshore.conformance.queue.leases import Holding, Losing, Receiving, Releasing
+from longshore.conformance.queue.leases import Holding, Receiving, Releasing
 from longshore.conformance.queue.lifetime import Closing, Existing, Keeping
-from longshore.conformance.queue.order import Ordering
+from longshore.conformance.queue.losing import Losing
+from longshore.conformance.queue.order import Grouping, Ordering
 from longshore.conformance.queue.sending import Accepting, Carrying, Delaying
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Closing",
     "Delaying",
     "Existing",
+    "Grouping",
     "Holding",
     "Keeping",
     "Losing",
@@ -29,6 +31,7 @@ class QueueContract(
     Carrying,
     Delaying,
     Ordering,
+    Grouping,
     Receiving,
     Holding,
     Releasing,

@@ -13,26 +13,13 @@ import pytest
 from longshore.conformance.contract import DEADLINE, LONG, SHORT, Time, need
 from longshore.conformance.queue.hands import Hands, QueueSetting, flat, message
 from longshore.errors import LeaseLostError, UnsupportedError
-from longshore.queue import Depth, Rejection, Release
+from longshore.queue import Depth, Release
 
 if TYPE_CHECKING:
-    from longshore.errors import LongshoreError
-    from longshore.queue import Delivery, Queue
+    from longshore.queue import Queue
 
 MANY = 40
 RECEIVERS = 8
-VERBS = ["ack", "release", "reject", "extend"]
-
-
-async def use(queue: Queue, verb: str, *held: Delivery) -> list[LongshoreError | None]:
-    """Use a verb on deliveries."""
-    if verb == "ack":
-        return await queue.ack(held)
-    if verb == "release":
-        return await queue.release([Release(delivery=one) for one in held])
-    if verb == "reject":
-        return await queue.reject([Rejection(delivery=one, reason="error") for one in held])
-    return await queue.extend(held, lease=LONG)
 
 
 class Receiving(QueueSetting):
@@ -242,6 +229,7 @@ class Holding(QueueSetting):
     ) -> None:
         """Only another holder makes it too late."""
         need(hands.queue.capabilities.leases, "its leases do not end by time")
+        need(hands.queue.capabilities.late_kept, "it refuses whoever comes late")
         await hands.send_bodies(b"late")
         [held] = await hands.take(lease=SHORT)
         await time.passes(SHORT)
@@ -269,6 +257,7 @@ class Holding(QueueSetting):
     ) -> None:
         """A slow holder that nobody replaced goes on."""
         need(hands.queue.capabilities.leases, "its leases do not end by time")
+        need(hands.queue.capabilities.late_kept, "it refuses whoever comes late")
         await hands.send_bodies(b"slow")
         [held] = await hands.take(lease=SHORT)
         await time.passes(SHORT)
@@ -277,6 +266,22 @@ class Holding(QueueSetting):
 
         assert await hands.receive() == []
         assert await hands.queue.ack([held]) == [None]
+
+    async def test_an_ack_that_came_too_late_loses_nothing(self, hands: Hands, time: Time) -> None:
+        """Where it is refused the message returns; where it is not, the message is gone."""
+        capabilities = hands.queue.capabilities
+        need(capabilities.leases and not capabilities.late_kept, "it keeps a late ack")
+        await hands.send_bodies(b"late")
+        [held] = await hands.take(lease=SHORT)
+        await time.passes(SHORT)
+
+        [answer] = await hands.queue.ack([held])
+
+        if answer is None:
+            assert await hands.receive() == []
+        else:
+            assert isinstance(answer, LeaseLostError)
+            assert await hands.take_bodies(1) == [b"late"]
 
     async def test_extending_is_refused_where_leases_do_not_end(self, hands: Hands) -> None:
         """An undeclared capability is an error."""
@@ -334,58 +339,3 @@ class Releasing(QueueSetting):
 
         assert flat(answers) == [UnsupportedError]
         assert await hands.queue.ack([held]) == [None]
-
-
-class Losing(QueueSetting):
-    """Using a delivery that is no longer ours."""
-
-    @pytest.mark.parametrize("verb", VERBS)
-    async def test_a_lost_delivery_cannot_be_used(
-        self, hands: Hands, others_hands: Hands, time: Time, verb: str
-    ) -> None:
-        """It is an error that says so, and the new holder's message is untouched."""
-        need(hands.queue.capabilities.leases, "its leases do not end by time")
-        need(verb != "reject" or hands.queue.capabilities.dead_letters, "no dead letters")
-        await hands.send_bodies(b"lost")
-        [lost] = await hands.take(lease=SHORT)
-        await time.passes(SHORT)
-        [held] = await others_hands.take(lease=LONG)
-
-        answers = await use(hands.queue, verb, lost)
-
-        assert flat(answers) == [LeaseLostError]
-        await hands.depth_is(Depth(in_flight=1))
-        assert await others_hands.queue.release([Release(delivery=held)]) == [None]
-        assert await others_hands.take_bodies(1) == [b"lost"]
-
-    @pytest.mark.parametrize("verb", ["release", "reject", "extend"])
-    async def test_an_acked_delivery_cannot_be_used(self, hands: Hands, verb: str) -> None:
-        """What is gone stays gone."""
-        need(verb != "reject" or hands.queue.capabilities.dead_letters, "no dead letters")
-        need(verb != "extend" or hands.queue.capabilities.leases, "no leases to extend")
-        await hands.send_bodies(b"gone")
-        [held] = await hands.take()
-        await hands.queue.ack([held])
-
-        answers = await use(hands.queue, verb, held)
-
-        assert flat(answers) == [LeaseLostError]
-        await hands.depth_is(Depth())
-
-    @pytest.mark.parametrize("verb", VERBS)
-    async def test_one_lost_delivery_does_not_harm_its_neighbours(
-        self, hands: Hands, time: Time, verb: str
-    ) -> None:
-        """Every item of a batch is answered by itself, in the order given."""
-        need(hands.queue.capabilities.leases, "its leases do not end by time")
-        need(verb != "reject" or hands.queue.capabilities.dead_letters, "no dead letters")
-        await hands.send_bodies(b"lost")
-        [lost] = await hands.take(lease=SHORT)
-        await time.passes(SHORT)
-        await hands.take(lease=LONG)
-        await hands.send_bodies(b"1", b"2")
-        one, two = await hands.take(2)
-
-        answers = await use(hands.queue, verb, one, lost, two)
-
-        assert flat(answers) == [None, LeaseLostError, None]

@@ -116,6 +116,7 @@ class Keeping(QueueSetting):
         purger = hands.queue
         if not isinstance(purger, SupportsPurge):
             pytest.skip("capability: it cannot be purged")
+        need(hands.queue.capabilities.purge_spares, "a purge takes what is in flight as well")
         await hands.send_bodies(b"held")
         [held] = await hands.take()
         limit = hands.queue.capabilities.max_delay
@@ -128,6 +129,24 @@ class Keeping(QueueSetting):
         await hands.depth_is(Depth(in_flight=1))
         assert await hands.queue.release([Release(delivery=held)]) == [None]
         assert await hands.take_bodies(1) == [b"held"]
+
+    async def test_a_purge_that_spares_nothing_leaves_nothing(
+        self, hands: Hands, time: Time
+    ) -> None:
+        """What is in flight goes too, and does not return when its lease ends."""
+        purger = hands.queue
+        if not isinstance(purger, SupportsPurge):
+            pytest.skip("capability: it cannot be purged")
+        need(not hands.queue.capabilities.purge_spares, "a purge leaves what is in flight")
+        await hands.send_bodies(b"held")
+        await hands.take(lease=SHORT)
+        await hands.send_bodies(b"1", b"2")
+
+        went = await purger.purge()
+        await time.passes(SHORT)
+
+        assert went >= 0
+        assert await hands.receive() == []
 
     async def test_messages_outlive_the_connection(
         self, connect: Connect, time: Time, queue_name: str

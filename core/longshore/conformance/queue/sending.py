@@ -140,6 +140,7 @@ class Carrying(QueueSetting):
 
     async def test_repeating_a_send_adds_a_second_copy(self, hands: Hands) -> None:
         """Both are delivered, under the same key."""
+        need(not hands.queue.capabilities.deduplicates, "it drops what was sent before")
         sent = message()
         await hands.send(sent)
         await hands.send(sent)
@@ -148,6 +149,24 @@ class Carrying(QueueSetting):
 
         assert [copy.key for copy in copies] == [sent.key, sent.key]
         assert len({copy.receipt for copy in copies}) == len(copies)
+
+    async def test_repeating_a_send_is_dropped_where_duplicates_are(self, hands: Hands) -> None:
+        """But only the same publication: another token or wake number is another message."""
+        need(hands.queue.capabilities.deduplicates, "it delivers what is sent twice")
+        sent = message()
+        others = [replace(sent, token=1), replace(sent, token=1, wake_no=1)]
+        await hands.send(sent)
+        await hands.send(sent)
+        await hands.send(*others)
+
+        receipts: list[str] = []
+        for _ in (sent, *others):
+            [delivery] = await hands.take()
+            receipts.append(delivery.receipt)
+            await hands.queue.ack([delivery])
+
+        assert len(set(receipts)) == len([sent, *others])
+        assert await hands.receive() == []
 
     async def test_what_was_refused_is_not_delivered(self, hands: Hands) -> None:
         """A refused item leaves nothing behind."""
