@@ -1,0 +1,43 @@
+"""S3: fetching what messages only point at. It is no queue, no log and no store."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from longshore.errors import ConfigurationError
+from longshore.registry import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from longshore.clock import Clock
+
+
+class S3Adapter:
+    """Serves `s3://`. Region, endpoint and credentials are those of the AWS environment."""
+
+    @asynccontextmanager
+    async def open(self, url: str, clock: Clock) -> AsyncGenerator[Backend]:
+        """Make a fetcher; nothing is dialled before the first fetch."""
+        del clock
+        if url != "s3://":
+            message = f"{url} cannot be opened; s3:// only fetches what messages point at"
+            raise ConfigurationError(message)
+        from longshore_adapters.s3.fetcher import S3Fetcher  # noqa: PLC0415 - loads the SDK
+
+        async with S3Fetcher() as fetcher:
+            yield Backend(url=url, fetcher=fetcher)
+
+    def init(self, url: str) -> list[str]:
+        """Nothing is kept there."""
+        del url
+        return []
+
+    def deinit(self, url: str) -> list[str]:
+        """Nothing is kept there."""
+        del url
+        return []
+
+
+ADAPTER = S3Adapter()
