@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
 from longshore import Longshore
 from longshore.chaos.run import QUEUE
 from longshore.chaos.tasks import on_the_loop
+from longshore.registry import find_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +38,28 @@ def test_whatever_is_done_to_workers_every_promise_is_kept(tmp_path: Path) -> No
     assert ran.returncode == 0, ran.stderr
     assert_enough_was_broken(seen["figures"])
     assert list(tmp_path.iterdir()) == [], "a run that kept its promises leaves nothing behind"
+
+
+@pytest.mark.once
+@pytest.mark.timeout(240)
+def test_on_a_queue_and_a_log_apart_every_promise_is_kept(
+    tmp_path: Path, localstack_url: str, dynamodb_url: str, aws_environment: None
+) -> None:
+    name = f"chaos{uuid4().hex[:8]}"
+    log_url = f"dynamodb://{name}?endpoint_url={dynamodb_url}"
+    queue_url = f"sqs://?endpoint_url={localstack_url}&prefix={name}-"
+    find_adapter(log_url).init(log_url)
+    words = ("--tasks", "150", "--seconds", "8", "--workers", "3", "--seed", "11", "--json")
+
+    ran = chaos("--url", log_url, "--queue-url", queue_url, *words, at=tmp_path)
+
+    find_adapter(queue_url).deinit(queue_url)
+    find_adapter(log_url).deinit(log_url)
+    seen: dict[str, Any] = json.loads(ran.stdout)
+    assert seen["violations"] == []
+    assert seen["figures"]["KILL"] >= 5
+    assert seen["figures"]["attempts lost and rescued"] >= 5
+    assert ran.returncode == 0, ran.stderr
 
 
 def assert_enough_was_broken(figures: dict[str, int]) -> None:

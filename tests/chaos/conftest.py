@@ -1,0 +1,7 @@
+"""The servers that workers are broken on, beside SQLite; see tests/brokers/fixtures.py."""
+
+from __future__ import annotations
+
+from tests.brokers.fixtures import aws_environment, dynamodb_url, localstack_url
+
+__all__ = ["aws_environment", "dynamodb_url", "localstack_url"]
