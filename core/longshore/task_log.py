@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 class TaskLogCapabilities:
     """What a log keeps and how long it survives. `clock` is `host` or `server`.
 
-    `survives` says in words what an answered write outlives, as this log is set up.
+    `survives` says in words what an answered write outlives, as this log is set up. `indexed` says
+    that rows are found and counted by state without reading all others.
     """
 
     adapter: str
@@ -49,6 +50,7 @@ class TaskLogCapabilities:
     clock: str = "server"
     max_row: int = 16_777_216
     exact_counts: bool = True
+    indexed: bool = True
     survives: str = ""
 
 

@@ -44,6 +44,7 @@ CAPABILITIES = TaskLogCapabilities(
     adapter="dynamodb",
     clock="host",
     max_row=MAX_ROW,
+    indexed=False,
     survives="the loss of an availability zone: an answered write is in three; a restored backup, "
     "or a global table written in two regions, forgets or doubles writes",
 )

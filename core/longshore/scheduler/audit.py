@@ -31,6 +31,8 @@ _log = logging.getLogger("longshore.scheduler")
 PAGE: Final = 200
 LONG_DEAD: Final = timedelta(minutes=2)
 """How long ago a lease must have ended: by then its message has come back, if there is one."""
+RARELY: Final = timedelta(days=1)
+"""Between two looks at least, where each reads the whole log, and may be paid for by the row."""
 _OLD: Final = 0.8
 """The share of a queue's retention after which its messages count as dropped."""
 _LIVE: Final = OPEN | {TaskState.RUNNING}
@@ -58,6 +60,9 @@ class Audit:
         self._tally = tally
         self._sightings = Sightings(ports.store)
         self._look_at = ports.clock.monotonic()
+        self._indexed = ports.task_log.capabilities.indexed
+        self._every = options.audit_every if self._indexed else max(options.audit_every, RARELY)
+        self._again = False
         self._walks: deque[Walk] = deque()
 
     async def step(self) -> bool:
@@ -71,17 +76,28 @@ class Audit:
     async def _look(self) -> None:
         now = self._ports.clock.now()
         self._look_in(self._options.audit_gap)  # where this raises
+        if not (self._indexed or self._again) and await self._was_looked_at(now):
+            return
         found = await self._ports.task_log.stats()
         queues = [one.queue for one in found if not _LIVE.isdisjoint(one.by_state)]
         before = await self._sightings.read()
         empty = {name: before.get(name, now) for name in queues if await self._is_empty(name)}
         twice = {n: at for n, at in empty.items() if now - at >= self._options.audit_gap}
-        again = len(twice) < len(empty)
-        self._look_in(self._options.audit_gap if again else self._options.audit_every)
+        self._again = len(twice) < len(empty)
+        self._look_in(self._options.audit_gap if self._again else self._every)
         # The sighting of a clock that has since jumped back would be in the future.
         seen = {name: now if name in twice else min(at, now) for name, at in empty.items()}
         await self._sightings.write(seen)
         self._walks.extend(self._begun(queues, twice))
+
+    async def _was_looked_at(self, now: datetime) -> bool:
+        """Whether a leader before this one has looked, where each look reads the whole log."""
+        looked = await self._sightings.looked()
+        if looked is not None and timedelta(0) <= now - looked < self._every:
+            self._look_in(self._every - (now - looked))
+            return True
+        await self._sightings.look(now)
+        return False
 
     def _look_in(self, wait: timedelta) -> None:
         self._look_at = self._ports.clock.monotonic() + wait.total_seconds()

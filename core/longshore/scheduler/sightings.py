@@ -1,4 +1,4 @@
-"""When queues were seen empty, kept in the Store where there is one.
+"""When queues were looked at and seen empty, kept in the Store where there is one.
 
 So the next leader goes on where the last one ended, and so does a scheduler that cron starts.
 """
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("longshore.scheduler")
 KEY: Final = "scheduler/empty"
+LOOKED: Final = "scheduler/looked"
 _KEPT: Final = timedelta(days=1)
+_LOOK: Final = "at"
 
 
 class Sightings:
@@ -36,23 +38,38 @@ class Sightings:
 
     async def read(self) -> Mapping[str, datetime]:
         """Answer them by queue."""
-        if self._store is not None:
-            try:
-                (entry,) = await self._store.get([KEY])
-            except LongshoreError as error:
-                _log.debug("what queues were seen empty could not be read: %s", error)
-            else:
-                self._seen = self._seen if entry is None else _of_json(entry.value)
+        self._seen = await self._get(KEY, self._seen)
         return self._seen
 
     async def write(self, seen: Mapping[str, datetime]) -> None:
         """Put these in the place of the old ones."""
         self._seen = dict(seen)
+        await self._put(KEY, self._seen)
+
+    async def looked(self) -> datetime | None:
+        """When somebody last began to look, if that is known."""
+        return (await self._get(LOOKED, {})).get(_LOOK)
+
+    async def look(self, now: datetime) -> None:
+        """Note that somebody begins to."""
+        await self._put(LOOKED, {_LOOK: now})
+
+    async def _get(self, key: str, known: dict[str, datetime]) -> dict[str, datetime]:
+        if self._store is None:
+            return known
+        try:
+            (entry,) = await self._store.get([key])
+        except LongshoreError as error:
+            _log.debug("what queues were seen empty could not be read: %s", error)
+            return known
+        return known if entry is None else _of_json(entry.value)
+
+    async def _put(self, key: str, times: Mapping[str, datetime]) -> None:
         if self._store is None:
             return
-        text = json.dumps({name: moment.isoformat() for name, moment in seen.items()})
+        text = json.dumps({name: moment.isoformat() for name, moment in times.items()})
         try:
-            await self._store.put([Put(key=KEY, value=text.encode(), ttl=_KEPT)])
+            await self._store.put([Put(key=key, value=text.encode(), ttl=_KEPT)])
         except LongshoreError as error:
             _log.debug("what queues were seen empty could not be kept: %s", error)
 

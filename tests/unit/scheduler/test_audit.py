@@ -17,7 +17,7 @@ from longshore.retry import Retry
 from longshore.scheduler.sightings import KEY
 from longshore.store import Put
 from longshore.task import TaskState
-from longshore.task_log import Page, TaskQuery
+from longshore.task_log import Page, QueueStats, TaskLogCapabilities, TaskQuery
 from tests.unit.scheduler.conftest import Site
 from tests.unit.yard import Capable
 
@@ -419,3 +419,30 @@ async def until_sent(site: Site) -> None:
         return (await site.yard.depth()).ready > 0
 
     await site.yard.until(there)
+
+
+async def test_a_log_that_is_read_whole_for_a_look_is_looked_at_once_a_day_whoever_leads(
+    site: Site,
+) -> None:
+    looks: list[float] = []
+
+    class Costly(FlakyTaskLog):
+        @property
+        def capabilities(self) -> TaskLogCapabilities:
+            return replace(super().capabilities, indexed=False)
+
+        async def stats(self) -> list[QueueStats]:
+            looks.append(site.yard.clock.monotonic())
+            return await super().stats()
+
+    log = Costly(site.yard.healthy.task_log, site.yard.log_plan)
+    site.ports = replace(site.ports, task_log=log)
+
+    await audited(site)
+    await audited(site)
+    by_two_leaders = len(looks)
+    async with site.scheduling():
+        await site.yard.passes(25 * 3600, step=600)
+
+    assert by_two_leaders == 1
+    assert len(looks) == 2
