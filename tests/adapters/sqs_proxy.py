@@ -1,0 +1,137 @@
+"""A server in front of an emulator that misbehaves on purpose, in real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientSession, web
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+MEBIBYTES = 4 * 1024**2
+_OWN = {"host", "content-length"}
+
+
+@dataclass
+class Proxy:
+    """Asks `fault` about each request: None lets it pass; else one of the ways below.
+
+    `lose` drops the connection after the request was carried out, `cut` before it; `throttle`
+    answers as SQS does when it is asked too often, `broken` as a balancer without servers;
+    `entries` fails every fifth entry. Each answer takes `pause` seconds longer.
+    """
+
+    url: str = ""
+    fault: Callable[[str, dict[str, Any]], str | None] = lambda _operation, _body: None
+    asked: Counter[str] = field(default_factory=Counter[str])
+    bodies: list[tuple[str, dict[str, Any]]] = field(
+        default_factory=list[tuple[str, dict[str, Any]]]
+    )
+    entry: int = 0
+    pause: float = 0.0
+
+    def next(self, operation: str, fault: str, times: int = 1) -> None:
+        """Let the next calls of an operation go wrong."""
+        left = [times]
+
+        def one(asked: str, _: dict[str, Any]) -> str | None:
+            if asked != operation or not left[0]:
+                return None
+            left[0] -= 1
+            return fault
+
+        self.fault = one
+
+
+@asynccontextmanager
+async def proxied(target: str) -> AsyncGenerator[Proxy]:
+    """Serve on a free port of this host until the end of the context."""
+    proxy = Proxy()
+    async with ClientSession() as session:
+
+        async def passed(request: web.Request, body: dict[str, Any]) -> web.Response:
+            headers = {n: text for n, text in request.headers.items() if n.lower() not in _OWN}
+            async with session.post(target, data=json.dumps(body), headers=headers) as response:
+                return answered(await response.json(content_type=None), response.status)
+
+        async def handle(request: web.Request) -> web.Response:
+            operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            body: dict[str, Any] = json.loads(await request.read())
+            proxy.asked[operation] += 1
+            proxy.bodies.append((operation, body))
+            await asyncio.sleep(proxy.pause)
+            match proxy.fault(operation, body):
+                case None:
+                    return await passed(request, body)
+                case "lose":
+                    await passed(request, body)
+                    return dropped(request)
+                case "entries":
+                    spared = body | {"Entries": [e for e in body["Entries"] if passes(proxy)]}
+                    lacking = failed(body, spared)
+                    if not spared["Entries"]:
+                        return answered({"Successful": [], "Failed": lacking})
+                    answer = json.loads((await passed(request, spared)).text or "{}")
+                    return answered(answer | {"Failed": [*answer.get("Failed", ()), *lacking]})
+                case fault:
+                    return _WAYS[fault](request)
+
+        app = web.Application(client_max_size=MEBIBYTES)
+        app.router.add_post("/{tail:.*}", handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        proxy.url = f"http://{host}:{port}"
+        try:
+            yield proxy
+        finally:
+            await runner.cleanup()
+
+
+def passes(proxy: Proxy) -> bool:
+    """Whether this entry is none of every five."""
+    proxy.entry += 1
+    return proxy.entry % 5 != 0
+
+
+def failed(body: dict[str, Any], spared: dict[str, Any]) -> list[dict[str, Any]]:
+    """Say of the entries that were held back that the service failed."""
+    kept = {entry["Id"] for entry in spared["Entries"]}
+    return [
+        {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError", "Message": "again"}
+        for entry in body["Entries"]
+        if entry["Id"] not in kept
+    ]
+
+
+def dropped(request: web.Request) -> web.Response:
+    """Close the connection without an answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()
+
+
+def refused(code: str, status: int) -> web.Response:
+    """Answer with an error of SQS."""
+    return answered({"__type": f"com.amazonaws.sqs#{code}", "message": "by the proxy"}, status)
+
+
+def answered(body: dict[str, Any], status: int = 200) -> web.Response:
+    """Answer in SQS's protocol."""
+    kind = "application/x-amz-json-1.0"
+    return web.Response(text=json.dumps(body), status=status, content_type=kind)
+
+
+_WAYS: dict[str, Callable[[web.Request], web.Response]] = {
+    "broken": lambda _: web.Response(status=503, text="<html>no backend</html>"),
+    "cut": dropped,
+    "throttle": lambda _: refused("RequestThrottled", 403),
+}
