@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ async def new_session(options: Options) -> Any:  # noqa: ANN401 - the SDK's own 
         from aiobotocore.session import AioSession  # noqa: PLC0415 - SDKs load when opening
     except ImportError as error:
         raise missing_sdk(error) from error
+    _hush()
     session = AioSession(profile=options.profile)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     if options.role_arn is not None:
@@ -26,6 +28,13 @@ async def new_session(options: Options) -> Any:  # noqa: ANN401 - the SDK's own 
         provider = await _assuming(source, options.role_arn)
         session.get_component("credential_provider").insert_before("env", provider)
     return session
+
+
+def _hush() -> None:
+    """Keep the SDK from saying at each opening where it found credentials; unless it was asked."""
+    logger = logging.getLogger("aiobotocore.credentials")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
 
 
 @cache  # reading the descriptions of the services is most of the work of making a client

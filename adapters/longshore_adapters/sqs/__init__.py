@@ -66,7 +66,13 @@ class SqsAdapter:
         return [f"sqs in {where}: nothing to make besides its queues"]
 
     def deinit(self, url: str) -> list[str]:
-        """Remove the queues under the URL's prefix that Longshore has made."""
+        """Remove the queues under the URL's prefix that Longshore has made.
+
+        Without a prefix those of every application in the account would be meant: then queues go
+        only by their names.
+        """
+        if not parse_url(url).prefix:
+            return ["sqs: without prefix= in the URL, queues are removed by their names alone"]
         return in_a_loop(url, remove_ours)
 
     def examine(self, url: str, queues: Sequence[str]) -> list[Finding]:

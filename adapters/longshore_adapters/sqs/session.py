@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,6 +33,7 @@ class Access:
         self._options = options
         self._session: Any = AioSession(profile=options.profile)
         self._session.register_component("data_loader", loader())
+        hush()
         if options.role_arn:
             from longshore_adapters.sqs.roles import AioRole  # noqa: PLC0415 - as above
 
@@ -91,6 +93,14 @@ def loader() -> Loader:
     from botocore.loaders import create_loader  # noqa: PLC0415 - as above
 
     return create_loader(os.environ.get("AWS_DATA_PATH"))
+
+
+def hush() -> None:
+    """Keep the SDK from saying at each opening where it found credentials; unless it was asked."""
+    for name in ("aiobotocore.credentials", "botocore.credentials"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
 
 
 def _first(session: Session, provider: object) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from longshore.client import Client, Preparer
@@ -25,6 +25,7 @@ from longshore.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
     from longshore.settings import Settings
 
@@ -53,19 +54,24 @@ def warm(settings: Settings, registry: TaskRegistry) -> None:
 
 
 def _rehearse(settings: Settings) -> None:
-    adapters = [find_adapter(url) for url in urls_of(settings)]
-    own = next((each for each in adapters if isinstance(each, SupportsRehearsal)), None)
-    if own is None:
-        asyncio.run(_perform(settings, "memory://"))
-        return
-    with own.rehearsal() as url:
-        asyncio.run(_perform(settings, url))
+    urls = urls_of(settings)
+    with ExitStack() as stack:
+        places = {url: stack.enter_context(_place(url)) for url in dict.fromkeys(urls)}
+        queue, log, store = (places[url] for url in urls)
+        elsewhere = {"url": log, "queue_url": queue, "log_url": log, "store_url": store}
+        asyncio.run(_perform(settings.model_copy(update=elsewhere)))
 
 
-async def _perform(settings: Settings, url: str) -> None:
+def _place(url: str) -> AbstractContextManager[str]:
+    """A place of its own for each adapter that has one; memory stands in for the others."""
+    adapter = find_adapter(url)
+    if isinstance(adapter, SupportsRehearsal):
+        return adapter.rehearsal()
+    return nullcontext("memory://")
+
+
+async def _perform(place: Settings) -> None:
     """Run tasks of both kinds as worker processes do, until none is left."""
-    elsewhere = {"url": url, "queue_url": None, "log_url": None, "store_url": None}
-    place = settings.model_copy(update=elsewhere)
     registry, policy = TaskRegistry(), Policy()
     for function in (_on_loop, _on_thread):
         registry.add(define(function))
