@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from longshore.registry import Backend
     from longshore.task_log import TaskLog
 
+pytestmark = pytest.mark.once
+
 TASKS = 10
 LEASE = timedelta(seconds=30)
 WRITES = ("PutItem", "UpdateItem", "BatchWriteItem", "BatchExecuteStatement")

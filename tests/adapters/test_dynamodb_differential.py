@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = "Callable[[Side], Awaitable[object]]"
 
+pytestmark = pytest.mark.once
+
 T = TypeVar("T")
 
 WALKS = 4

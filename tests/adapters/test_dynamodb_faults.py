@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     Forward: TypeAlias = "Callable[[Told], Awaitable[Told]]"
     Fault: TypeAlias = "Callable[[Told, Forward], Awaitable[tuple[int, Told] | None]]"
 
+pytestmark = pytest.mark.once
+
 LEASE = timedelta(seconds=60)
 SOON = timedelta(seconds=20)
 BATCHES = ["auto", "off"]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("aws_environment")
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def table() -> str:

@@ -10,6 +10,8 @@ from longshore.conformance.queue import Keeping, Ordering, Receiving, Rejecting
 from longshore.conformance.queue.hands import Hands
 from longshore_adapters.sqs import ADAPTER
 
+pytestmark = pytest.mark.once
+
 KIT_PRIORITIES = "1,5,10,15,42,100"
 """A band for each priority that the kit tells apart."""
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from longshore.registry import Backend
     from tests.adapters.sqs_proxy import Proxy
 
+pytestmark = pytest.mark.once
+
 LEASE = timedelta(minutes=1)
 SOON = timedelta(seconds=2)
 

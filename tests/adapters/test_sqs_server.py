@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from longshore.queue import Delivery, Queue
     from longshore.registry import Backend
 
+pytestmark = pytest.mark.once
+
 LEASE = timedelta(minutes=1)
 WAIT = timedelta(seconds=2)
 NOW = timedelta(0)

@@ -21,6 +21,8 @@ from longshore_adapters.sqs import ADAPTER as SQS
 if TYPE_CHECKING:
     from longshore.registry import Backend
 
+pytestmark = pytest.mark.once
+
 COUNT = 200
 
 

@@ -285,6 +285,22 @@ class Waking(LogSetting):
         row = await clerk.row(spec)
         assert (row.wake_at, row.wake_no, answer.armed) == (None, 0, False)
 
+    async def test_a_lean_claim_keeps_no_body_until_the_row_has_to_be_published(
+        self, clerk: Clerk
+    ) -> None:
+        """Held back by the broker it needs none, and a row is cheaper without."""
+        spec = clerk.spec()
+
+        answer = await clerk.won(replace(clerk.bid(spec), lean=True))
+        running = await clerk.row(spec)
+        park = Change(task_id=spec.id, verb=Verb.PARK, body=spec.body)
+        assert (await clerk.change(park)).applied
+        parked = await clerk.row(spec)
+
+        assert answer.has_body is False
+        assert (running.body, running.spec.body) == (None, b"")
+        assert parked.body == spec.body
+
     async def test_a_claim_that_will_be_acked_early_leaves_a_wake_up(self, clerk: Clerk) -> None:
         """With the body, in the same write (§8)."""
         spec = clerk.spec()
@@ -300,21 +316,6 @@ class Waking(LogSetting):
 
 class Redriving(LogSetting):
     """A dead letter that came back, stamped with the run that failed."""
-
-    async def test_a_lean_claim_keeps_no_body_until_the_row_has_to_be_published(
-        self, clerk: Clerk
-    ) -> None:
-        spec = clerk.spec()
-
-        answer = await clerk.won(replace(clerk.bid(spec), lean=True))
-        running = await clerk.row(spec)
-        park = Change(task_id=spec.id, verb=Verb.PARK, body=spec.body)
-        assert (await clerk.change(park)).applied
-        parked = await clerk.row(spec)
-
-        assert answer.has_body is False
-        assert (running.body, running.spec.body) == (None, b"")
-        assert parked.body == spec.body
 
     async def test_a_stamp_of_the_failed_run_restarts_the_task(self, clerk: Clerk) -> None:
         """As a new run at its first attempt; the token goes on growing."""
