@@ -3,38 +3,65 @@
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import pytest
 
 from longshore.clock import SystemClock
-from longshore.registry import find_adapter
+from longshore.registry import Backend, find_adapter
+from longshore_adapters.dynamodb.connection import Connection
+from longshore_adapters.dynamodb.options import parse_url
+from longshore_adapters.dynamodb.store import DynamoDbStore
+from longshore_adapters.dynamodb.table import Table
+from longshore_adapters.dynamodb.task_log import DynamoDbTaskLog
 from tests.architecture.places import ROOT
+from tests.brokers.fixtures import aws_environment
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from datetime import timedelta
     from pathlib import Path
 
-    from longshore.registry import Backend
+__all__ = ["aws_environment"]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-URLS = {"sqlite": "sqlite:///{tmp}/readme.db", "memory": "memory://", "null": "null://"}
+URLS = {
+    "dynamodb": "dynamodb://readme?region=us-east-1",
+    "memory": "memory://",
+    "null": "null://",
+    "s3": "s3://",
+    "sqlite": "sqlite:///{tmp}/readme.db",
+    "sqs": "sqs://?region=us-east-1&bands=1,5,10,15",
+}
+NONE = "–"
 
 
 @pytest.mark.parametrize("scheme", sorted(URLS))
-async def test_the_table_says_what_the_adapter_declares(scheme: str, tmp_path: Path) -> None:
+async def test_the_table_says_what_the_adapter_declares(
+    scheme: str, tmp_path: Path, aws_environment: None
+) -> None:
     said = row_of(scheme)
 
-    url = URLS[scheme].format(tmp=tmp_path)
-    async with find_adapter(url).open(url, SystemClock()) as backend:
+    async with opened(URLS[scheme].format(tmp=tmp_path)) as backend:
         declared = declared_by(backend)
+        there = {
+            "queue": backend.queue is not None,
+            "log": backend.task_log is not None,
+            "store": backend.store is not None,
+        }
 
-    assert {name: said[name] for name in declared} == declared
+    assert {name: said[name] != NONE for name in there} == there
+    wrong = [name for name, begin in declared.items() if not said[name].startswith(begin)]
+    assert wrong == [], declared
 
 
 def test_every_adapter_with_an_entry_point_has_its_row() -> None:
-    rows = re.findall(r"^\| `([a-z]+)://", README, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z0-9]+)://", README, re.MULTILINE)
 
     assert sorted(rows) == sorted(URLS)
+    assert sorted(rows) == sorted(entry_points(group="longshore.adapters").names)
 
 
 def test_the_ten_lines_run_as_they_stand() -> None:
@@ -55,18 +82,42 @@ def row_of(scheme: str) -> dict[str, str]:
     return dict(zip(head, cells, strict=True))
 
 
+@asynccontextmanager
+async def opened(url: str) -> AsyncGenerator[Backend]:
+    """Open an adapter without its server, which none needs for that but DynamoDB."""
+    if url.startswith("dynamodb:"):
+        connection = Connection(parse_url(url), SystemClock())
+        table = Table(connection)
+        log = DynamoDbTaskLog(connection, table, shards=1)
+        yield Backend(url=url, task_log=log, store=DynamoDbStore(connection, table))
+    else:
+        async with find_adapter(url).open(url, SystemClock()) as backend:
+            yield backend
+
+
 def declared_by(backend: Backend) -> dict[str, str]:
-    """Say in the table's words what a backend's ports declare."""
-    assert backend.queue is not None
-    capabilities = backend.queue("readme").capabilities
+    """Say how the cells begin, by what a backend's ports declare: a queue's, else a log's."""
+    cells = dict.fromkeys(
+        ["durable", "several processes", "delay", "priority", "dead letters"], NONE
+    )
+    if backend.task_log is not None:
+        log = backend.task_log.capabilities
+        cells |= {"durable": _word(given=log.durable), "several processes": _word(given=log.shared)}
+    if backend.queue is None:
+        return cells
+    queue = backend.queue("readme").capabilities
     return {
-        "store": "–" if backend.store is None else "yes",
-        "durable": _word(given=capabilities.durable),
-        "several processes": _word(given=capabilities.shared),
-        "dead letters": _word(given=capabilities.dead_letters),
-        "priority": "0–100" if capabilities.priorities else "–",
+        "durable": _word(given=queue.durable),
+        "several processes": _word(given=queue.shared),
+        "delay": _length(queue.max_delay),
+        "priority": "0–100" if queue.priorities else NONE,
+        "dead letters": _word(given=queue.dead_letters),
     }
 
 
 def _word(*, given: bool) -> str:
     return "yes" if given else "no"
+
+
+def _length(longest: timedelta | None) -> str:
+    return "any" if longest is None else f"{longest.total_seconds() / 60:g} min,"

@@ -113,13 +113,14 @@ class Dock:
 def dock(localstack_url: str, aws_environment: None, tmp_path: Path) -> Iterator[Dock]:
     name = f"foreign-{uuid4().hex[:12]}"
     log = f"sqlite:///{tmp_path / 'log.db'}"
+    reads = {"formats": list(FORMATS), "fetch_from": [f"s3://{name}/large"]}
     app = Longshore(
         queue=name,
         queue_url=f"sqs://?endpoint_url={localstack_url}&region={REGION}",
         log_url=log,
         store_url=log,
         poll="1s",
-        queues={name: {"task": "ship", "formats": [one for one in FORMATS if one != "pointer"]}},
+        queues={name: {"task": "ship", **reads}},
     )
     dock = Dock(localstack_url, app, name)
     asyncio.run(dock.declare())
@@ -393,6 +394,98 @@ def test_an_object_put_into_a_bucket_is_a_task_and_the_test_of_s3_is_none(
 
     assert (task.spec.name, result(task)) == ("store", ["in box/a+b.txt"])
     assert dock.letters() == []
+
+
+# ------------------------------------------------------------------------------- what lies in S3
+
+
+@dataclass
+class Shelf:
+    """The bucket named like the queue, which may fetch what is below `large`."""
+
+    bucket: str
+    client: Any
+
+    def put(self, key: str, content: object) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=json.dumps(content).encode())
+
+
+@pytest.fixture
+def shelf(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", dock.url)
+    made = Shelf(dock.name, client("s3", dock.url))
+    made.client.create_bucket(Bucket=made.bucket)
+    yield made
+    for each in made.client.list_objects_v2(Bucket=made.bucket).get("Contents", []):
+        made.client.delete_object(Bucket=made.bucket, Key=each["Key"])
+    made.client.delete_bucket(Bucket=made.bucket)
+
+
+def point(dock: Dock, bucket: str, key: str, of: str, mark: str) -> str:
+    """Send what Amazon's extended client sends: where it is, and its size as a number."""
+    body = json.dumps([of, {"s3BucketName": bucket, "s3Key": key}])
+    sent = client("sqs", dock.url).send_message(
+        QueueUrl=dock.queue_url,
+        MessageBody=body,
+        MessageAttributes={mark: {"DataType": "Number", "StringValue": "300000"}},
+    )
+    return str(sent["MessageId"])
+
+
+NEW: Final = ("software.amazon.payloadoffloading.PayloadS3Pointer", "ExtendedPayloadSize")
+LEGACY: Final = ("com.amazon.sqs.javamessaging.MessageS3Pointer", "SQSLargePayloadSize")
+
+
+@pytest.mark.parametrize("kind", [NEW, LEGACY], ids=["new", "legacy"])
+def test_a_message_of_the_extended_client_is_the_task_that_lies_in_s3(
+    shelf: Shelf, dock: Dock, kind: tuple[str, str]
+) -> None:
+    shelf.put("large/in box/7b1f", {"order": 42})
+    message_id = point(dock, shelf.bucket, "large/in box/7b1f", *kind)
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("ship", "shipped 42")
+    assert task.id == task_key("message", dock.name, message_id)
+    assert len(task.spec.body) < 1000
+
+
+def test_an_event_whose_data_lie_in_s3_is_a_task_with_them(shelf: Shelf, dock: Dock) -> None:
+    shelf.put("large/7b1f", {"order": 42, "copies": 2})
+    send_by_boto3(dock, json.dumps(event(dataref=f"s3://{shelf.bucket}/large/7b1f")))
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42, 42])
+    assert task.id == task_key("event", dock.name, "invoice.render", "/billing", "7b1f")
+
+
+def test_a_place_that_is_not_allowed_makes_a_dead_letter_though_it_can_be_read(
+    shelf: Shelf, dock: Dock
+) -> None:
+    shelf.put("secret", {"order": 41})
+    shelf.put("large/7b1f", {"order": 42})
+    point(dock, shelf.bucket, "secret", *NEW)
+    point(dock, shelf.bucket, "large/../secret", *NEW)
+    point(dock, shelf.bucket, "large/7b1f", *NEW)
+
+    (task,) = dock.works(3)
+
+    details = [letter.detail or "" for letter in dock.letters()]
+    assert result(task) == "shipped 42"
+    assert len(details) == 2
+    assert any("which its queue does not allow (fetch_from)" in one for one in details)
+    assert any("has a step such as '..' in it" in one for one in details)
+
+
+def test_an_object_that_is_gone_makes_a_dead_letter(shelf: Shelf, dock: Dock) -> None:
+    send_by_boto3(dock, json.dumps(event(dataref=f"s3://{shelf.bucket}/large/gone")))
+
+    tasks = dock.works()
+
+    (letter,) = dock.letters()
+    assert (tasks, letter.reason) == ([], "decode")
+    assert "NoSuchKey" in (letter.detail or "")
 
 
 # ------------------------------------------------------------------------------------ by Celery

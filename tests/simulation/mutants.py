@@ -46,7 +46,7 @@ class Mutant:
 
 _CLAIM, _FINISH = "longshore.protocol.claim", "longshore.protocol.finish"
 _CHANGE, _PUBLISH = "longshore.protocol.change", "longshore.publish"
-_CLIENT, _INTAKE = "longshore.client", "longshore.worker.intake"
+_CLIENT, _LOSERS = "longshore.client", "longshore.worker.losers"
 _SETTLE, _LEASE = "longshore.worker.settle", "longshore.worker.lease"
 _TAKING, _SLOTS = "longshore.worker.taking", "longshore.worker.slots"
 _WORKER, _WATCH = "longshore.worker.worker", "longshore.worker.watch"
@@ -99,7 +99,7 @@ OF_THE_MODEL: Final = (
         "busy_ack",
         "a message of a running task is acknowledged as a duplicate",
         (
-            _INTAKE,
+            _LOSERS,
             "            elif answer.until is None or answer.armed:",
             "            elif answer.until is None or answer.armed or answer.answer is Answer.BUSY:",
         ),
@@ -160,7 +160,7 @@ OF_THE_MODEL: Final = (
         "early_ack",
         "a message that comes before the due time is acknowledged",
         (
-            _INTAKE,
+            _LOSERS,
             "            elif answer.until is None or answer.armed:",
             "            elif answer.until is None or answer.armed or answer.answer is Answer.EARLY:",
         ),
@@ -249,7 +249,7 @@ OF_THE_MODEL: Final = (
         "pause_release",
         "messages of a paused task are released for ever",
         (
-            _INTAKE,
+            _LOSERS,
             "            elif answer.answer is Answer.HELD and not answer.has_body:\n",
             "            elif answer.answer is Answer.HELD:\n"
             "                releases.append(Release(delivery=bid.delivery, delay=_SOON))\n"
@@ -268,7 +268,7 @@ OF_THE_MODEL: Final = (
     _mutant(
         "park_no_body",
         "acknowledged, but the row has no body to publish",
-        (_INTAKE, "elif answer.answer is Answer.HELD and not answer.has_body:", "elif False:"),
+        (_LOSERS, "elif answer.answer is Answer.HELD and not answer.has_body:", "elif False:"),
     ),
     _mutant(
         "retry_unarmed",
@@ -367,7 +367,7 @@ BEYOND_THE_MODEL: Final = (
     _mutant(
         "body_not_kept",
         "a message is acknowledged though the log refused to take it over",
-        (_INTAKE, "            if answer.applied:\n", "            if True:\n"),
+        (_LOSERS, "            if answer.applied:\n", "            if True:\n"),
     ),
     _mutant(
         "finish_once",

@@ -54,6 +54,24 @@ def variable(*rows: int, **more: float) -> int:
     return len(rows) + len(more)
 
 
+@app.on("order.placed")
+def bound(order: int) -> str:
+    return str(order)
+
+
+@app.on("order.placed")
+@app.on("order.changed", source="/billing")
+@app.task(retry=5)
+async def abound(ctx: Context, order: int) -> bytes:
+    return f"{ctx.task_name} {order}".encode()
+
+
+@app.on("ObjectCreated:*", source="aws:s3")
+@app.task
+def bound_task(ctx: Context, order: int) -> float:
+    return ctx.attempt / order
+
+
 def plain(number: int) -> str:
     return str(number)
 
@@ -104,6 +122,7 @@ asend_in_context = app.task(queue="mail")(ASendInContext)
 send_in_context = app.task(SendInContext)
 multiply = app.task(queue="math")(Multiply)
 declared = app.task(plain)
+bound_class = app.on("mail.wanted")(Send)
 
 
 def results_have_the_type_of_the_function() -> None:
@@ -120,6 +139,10 @@ def results_have_the_type_of_the_function() -> None:
     assert_type(asend.enqueue("a").result(), bytes)
     assert_type(send_in_context.enqueue("a").result(), float)
     assert_type(asend_in_context.enqueue("a").result(), tuple[str, int])
+    assert_type(bound.enqueue(1).result(), str)
+    assert_type(abound.enqueue(order=1).result(), bytes)
+    assert_type(bound_task.enqueue(1).result(), float)
+    assert_type(bound_class.enqueue("a").result(), int)
     assert_type(add.using(delay="5m", priority=3).enqueue(1, right=2), Handle[int])
     with_options.enqueue("a@b.c")
 
@@ -137,6 +160,10 @@ async def a_direct_call_is_what_the_function_itself_would_be() -> None:
     assert_type(with_context("x"), list[str])
     assert_type(await awith_context("x"), dict[str, str])
     assert_type(declared(1), str)
+    assert_type(bound(1), str)
+    assert_type(bound_task(order=1), float)
+    coming: Coroutine[Any, Any, bytes] = abound(1)
+    assert_type(await coming, bytes)
 
 
 def wrong_arguments_are_refused() -> None:
@@ -154,6 +181,8 @@ def wrong_arguments_are_refused() -> None:
     send.enqueue(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
     send.enqueue("a", "b")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
     multiply.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - number is missing
+    bound.enqueue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    abound.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - order is missing
     add.using(delay=5).enqueue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
     add.message("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
     add("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
@@ -168,6 +197,7 @@ def wrong_options_are_refused() -> None:
     add.using(prority=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - misspelt
     add.using(key=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
     app.task(executor="fork")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType] - no such executor
+    app.on(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not text
     app.task(retries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue] - no such option
 
 

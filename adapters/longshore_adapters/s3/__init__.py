@@ -24,7 +24,13 @@ class S3Adapter:
         if url != "s3://":
             message = f"{url} cannot be opened; s3:// only fetches what messages point at"
             raise ConfigurationError(message)
-        from longshore_adapters.s3.fetcher import S3Fetcher  # noqa: PLC0415 - loads the SDK
+        try:
+            from longshore_adapters.s3.fetcher import S3Fetcher  # noqa: PLC0415 - loads the SDK
+        except ImportError as error:
+            message = (
+                "s3:// needs the AWS SDK, which is not installed; run: pip install 'longshore[s3]'"
+            )
+            raise ConfigurationError(message) from error
 
         async with S3Fetcher() as fetcher:
             yield Backend(url=url, fetcher=fetcher)

@@ -226,6 +226,12 @@ ENTRIES: Final = (
         section=_KEEP,
     ),
     Entry(
+        name="asyncapi",
+        home="describing:asyncapi",
+        summary="Print what may be sent to the application, as an AsyncAPI document.",
+        section=_KEEP,
+    ),
+    Entry(
         name="demo",
         home="demo:demo",
         summary="Hash real files with worker processes, and show the log.",

@@ -12,6 +12,7 @@ from longshore.protocol import Answer
 from longshore.queue import Release
 from longshore.worker.holding import Holding
 from longshore.worker.intake import Intake
+from longshore.worker.losers import Losers
 from longshore.worker.options import kept_for
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from longshore.protocol import Claimed
     from longshore.queue import Delivery
     from longshore.worker.admission import Admission
-    from longshore.worker.intake import Bid
+    from longshore.worker.bids import Bid
     from longshore.worker.options import WorkerOptions
     from longshore.worker.slots import Slots
 
@@ -63,6 +64,7 @@ class Taker:
         self._admission = admission
         self._begin = begin
         self._intake = Intake(self._port, ports, registry, policy, options.name)
+        self._losers = Losers(self._port, ports)
         self.leaving = False
 
     async def take(
@@ -89,7 +91,7 @@ class Taker:
             self._slots.changed.set()
             self._begin()
         if lost:
-            await self._intake.settle(lost)
+            await self._losers.settle(lost)
         if back:
             await self._give_back(back)
 
