@@ -301,3 +301,22 @@ async def test_a_missing_sdk_is_named_with_the_command_that_installs_it(
 
 def test_nothing_is_kept_there() -> None:
     assert (ADAPTER.init("s3://"), ADAPTER.deinit("s3://")) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("place", "resources"),
+    [
+        ("s3://claims", ["arn:aws:s3:::claims/*"]),
+        ("s3://claims/big/", ["arn:aws:s3:::claims/big", "arn:aws:s3:::claims/big/*"]),
+    ],
+)
+def test_a_worker_may_read_what_lies_below_a_place(place: str, resources: list[str]) -> None:
+    (statement,) = ADAPTER.permissions(place, ["default"], "worker")
+
+    assert statement["Action"] == ["s3:GetObject"]
+    assert statement["Resource"] == resources
+
+
+def test_nobody_but_a_worker_fetches() -> None:
+    assert ADAPTER.permissions("s3://claims", ["default"], "producer") == []
+    assert ADAPTER.permissions("s3://claims", ["default"], "operator") == []

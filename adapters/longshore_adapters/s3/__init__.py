@@ -9,9 +9,10 @@ from longshore.errors import ConfigurationError
 from longshore.registry import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from longshore.clock import Clock
+    from longshore.registry import Role
 
 
 class S3Adapter:
@@ -34,6 +35,26 @@ class S3Adapter:
 
         async with S3Fetcher() as fetcher:
             yield Backend(url=url, fetcher=fetcher)
+
+    def permissions(
+        self,
+        url: str,
+        queues: Sequence[str],  # noqa: ARG002 - a place is the same for every queue
+        role: Role,
+    ) -> list[Mapping[str, object]]:
+        """Let workers read what lies at or below the place `url`; nobody else fetches."""
+        if role != "worker":
+            return []
+        bucket, _, prefix = url.removeprefix("s3://").strip("/").partition("/")
+        objects = (prefix, f"{prefix}/*") if prefix else ("*",)
+        return [
+            {
+                "Sid": "LongshoreFetch",
+                "Effect": "Allow",
+                "Action": ["s3:GetObject"],
+                "Resource": [f"arn:aws:s3:::{bucket}/{each}" for each in objects],
+            }
+        ]
 
     def init(self, url: str) -> list[str]:
         """Nothing is kept there."""

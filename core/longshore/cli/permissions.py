@@ -106,4 +106,6 @@ def _queues(loaded: Loaded, more: tuple[tuple[str, ...], ...]) -> list[str]:
 def _urls(loaded: Loaded) -> list[str]:
     from longshore.wiring import urls_of  # noqa: PLC0415 - asyncio is slow to import
 
-    return list(dict.fromkeys(urls_of(loaded.settings)))
+    settings = loaded.settings
+    places = [place for queue in settings.queues.values() for place in queue.fetch_from]
+    return list(dict.fromkeys((*urls_of(settings), *places)))
