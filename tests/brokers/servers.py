@@ -162,12 +162,12 @@ MOTO = Server(
     ),
 )
 
-SERVICES = ("s3", "sns", "sqs")
+SERVICES = ("events", "s3", "sns", "sqs")
 
 LOCALSTACK_TOLD = {
     "DISABLE_EVENTS": "1",  # those it would report to its makers
     "LOCALSTACK_HOST": probe.HOST + ":{port}",  # in its queue URLs, in place of a name to look up
-    "SERVICES": ",".join(("events", *SERVICES)),
+    "SERVICES": ",".join(SERVICES),
     "SKIP_SSL_CERT_DOWNLOAD": "1",
     "SQS_ENDPOINT_STRATEGY": "off",
     "STRICT_SERVICE_LOADING": "1",
