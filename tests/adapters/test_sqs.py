@@ -8,7 +8,7 @@ from longshore.clock import SystemClock
 from longshore.conformance import Connect, QueueContract, Time
 from longshore.conformance.queue import Keeping, Ordering, Receiving, Rejecting
 from longshore.conformance.queue.hands import Hands
-from longshore_adapters.sqs import ADAPTER
+from longshore_adapters.sqs import ADAPTER, receive_call
 
 pytestmark = pytest.mark.once
 
@@ -50,6 +50,11 @@ class Fifo(Sqs):
 
 class Bands(Sqs):
     options = f"short_polls=on&bands={KIT_PRIORITIES}"
+
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Six polls at once take an emulator on a busy machine longer than SQS."""
+        monkeypatch.setattr(receive_call, "SETTLED", 5.0)
 
 
 class TestStandardOnLocalStack(OnLocalStack, QueueContract): ...
