@@ -308,3 +308,38 @@ async def started(port: int) -> subprocess.Popen[bytes]:
         while not await asyncio.to_thread(answers):
             await asyncio.sleep(0.05)
     return server
+
+
+@pytest.mark.parametrize("fault", ["lose", "cut", "throttle", "broken"])
+async def test_a_sender_leaves_to_the_sdk_what_is_not_plainly_answered(
+    proxy: Proxy, queue: Queue, fault: str
+) -> None:
+    proxy.next("SendMessageBatch", fault)
+
+    with ADAPTER.open_sender(f"sqs://?endpoint_url={proxy.url}", SystemClock()) as sender:
+        answers = await asyncio.to_thread(sender.send, queue.name, [message(b"plain")])
+
+    assert answers == [None]
+    assert proxy.asked["SendMessageBatch"] >= 2
+    assert {each.body for each in await take(queue, 1)} == {b"plain"}
+
+
+async def test_a_sender_sends_entries_again_that_fail(proxy: Proxy, queue: Queue) -> None:
+    proxy.fault = lambda operation, _: "entries" if operation == "SendMessageBatch" else None
+
+    with ADAPTER.open_sender(f"sqs://?endpoint_url={proxy.url}", SystemClock()) as sender:
+        answers = await asyncio.to_thread(sender.send, queue.name, numbered(12))
+
+    assert answers == [None] * 12
+    assert {each.body for each in await take(queue, 12)} == {b"%d" % n for n in range(12)}
+
+
+async def test_what_is_no_text_leaves_a_sender_as_it_came(proxy: Proxy, queue: Queue) -> None:
+    body = bytes(range(256))
+
+    with ADAPTER.open_sender(f"sqs://?endpoint_url={proxy.url}", SystemClock()) as sender:
+        await asyncio.to_thread(sender.send, queue.name, [message(body)])
+
+    (came,) = await take(queue, 1)
+    assert came.body == body
+    assert proxy.asked["SendMessageBatch"] == 1

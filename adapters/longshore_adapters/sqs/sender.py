@@ -15,6 +15,7 @@ from longshore_adapters.sqs.errors import QueueMissingError, rejected, translate
 from longshore_adapters.sqs.names import names_of
 from longshore_adapters.sqs.purpose import Purpose, settings_for
 from longshore_adapters.sqs.session import sync_client_of
+from longshore_adapters.sqs.signed import Signed
 from longshore_adapters.sqs.wire import to_entry
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SqsSender:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._client: SQSClient | None = None
+        self._signed: Signed | None = None
         self._urls: dict[str, str] = {}
 
     def check(self) -> None:
@@ -73,9 +75,11 @@ class SqsSender:
     def close(self) -> None:
         """Close the connections. Idempotent."""
         self._open = False
-        if self._client is not None and self._pid == os.getpid():
-            self._client.close()
-        self._client = None
+        if self._pid == os.getpid():
+            for each in (self._client, self._signed):
+                if each is not None:
+                    each.close()
+        self._client = self._signed = None
 
     def _entry(self, message: Outgoing, names: Names) -> Entry:
         return to_entry(message, fifo=names.fifo, priorities=bool(self._options.bands))
@@ -120,6 +124,10 @@ class SqsSender:
     def _call(self, batch: Batch) -> Mapping[str, Any]:
         url = self._url_of(batch.queue)
         entries: list[Any] = batch.entries
+        if self._signed is not None:
+            answer = self._signed.call(batch.operation, {"QueueUrl": url, "Entries": entries})
+            if answer is not None:
+                return answer
         try:
             return self._translated(
                 batch.operation,
@@ -164,12 +172,13 @@ class SqsSender:
             self._forget()
         with self._lock:
             if self._client is None:
-                self._client = sync_client_of(self._options, settings_for(Purpose.SEND))
+                self._client, session = sync_client_of(self._options, settings_for(Purpose.SEND))
+                self._signed = Signed(session, self._client)
             return self._client
 
     def _forget(self) -> None:
         """Begin anew: a client's connections and locks are of one process."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._client = None
+        self._client = self._signed = None
         self._urls = {}

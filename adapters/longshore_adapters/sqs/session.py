@@ -53,8 +53,8 @@ class Access:
         return client
 
 
-def sync_client_of(options: Options, settings: Mapping[str, object]) -> SQSClient:
-    """Make a client for threads."""
+def sync_client_of(options: Options, settings: Mapping[str, object]) -> tuple[SQSClient, Session]:
+    """Make a client for threads, and give the session that has its credentials."""
     try:
         from boto3.session import Session as BotoSession  # noqa: PLC0415 - as above
         from botocore.config import Config  # noqa: PLC0415 - as above
@@ -76,7 +76,7 @@ def sync_client_of(options: Options, settings: Mapping[str, object]) -> SQSClien
         )
     except BotoCoreError as error:
         raise unreached(error, "CreateClient") from error
-    return client
+    return client, core
 
 
 async def warm_up() -> None:
