@@ -48,7 +48,9 @@ def test_init_says_what_it_made_and_then_that_all_is_there(url: str, table: str)
     assert second == [f"table {table}: exists, with all it needs"]
 
 
-def test_init_makes_an_index_that_is_missing(table: str, moto_url: str) -> None:
+def test_init_makes_an_index_that_is_missing(
+    table: str, moto_url: str, aws_environment: None
+) -> None:
     """On moto, because DynamoDB Local takes a minute to build an index of nothing."""
     url = f"dynamodb://{table}?endpoint_url={moto_url}"
     made = schema.table(table)

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from longshore_adapters.sqs.polling import Band
-from longshore_adapters.sqs.receive_call import ReceiveCall
+from longshore_adapters.sqs.receive_call import SETTLED, ReceiveCall
 from longshore_adapters.sqs.stock import Come, Stock
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Receiver:
 
     async def receive(self, *, limit: int, wait: float, lease: int) -> list[Delivery]:
         """Take up to `limit` messages; `wait` and `lease` in seconds."""
+        if len(self.bands) > 1:
+            await self.stock.gone(SETTLED)
         call = ReceiveCall(self, limit=limit, wait=wait, lease=lease)
         self._calls += 1
         self._idle.clear()

@@ -71,6 +71,11 @@ class Stock:
             self._going.add(going)
             going.add_done_callback(self._going.discard)
 
+    async def gone(self, longest: float) -> None:
+        """Wait for what is being given back: hidden until then, it would be passed over."""
+        if self._going:
+            await asyncio.wait(self._going, timeout=longest)
+
     async def close(self) -> None:
         """Give everything back."""
         kept, self._kept = self._kept, []
