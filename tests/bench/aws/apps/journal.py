@@ -28,6 +28,11 @@ def count_calls() -> None:
     botocore.register_initializer(_listen)
 
 
+def called() -> None:
+    """Note a request that no client of botocore's makes."""
+    _called()
+
+
 def _listen(session: Session) -> None:
     session.register("request-created.sqs", _called)
 
