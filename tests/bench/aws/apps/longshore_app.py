@@ -26,7 +26,7 @@ class Counted(Signed):
         return super().call(operation, asked)
 
 
-vars(sender)["Signed"] = Counted  # its requests are counted, and nothing else is changed
+setattr(sender, "Signed", Counted)  # noqa: B010 - a counting stand-in is of no type they know
 app = Longshore()
 
 
