@@ -38,7 +38,8 @@ class QueueCapabilities:
     queues deliver one message of a group only after the one before it is gone or given back.
     `deduplicates`: a message sent again with the same key, token and wake number is dropped for a
     while. `purge_spares`: a purge leaves what is in flight, and answers exactly how many went.
-    `late_kept`: a holder whose lease ended still may do what it likes where nobody else came.
+    `late_kept`: a holder whose lease ended still may do what it likes where nobody else came, and
+    where `late_extended` even hold on to it.
     """
 
     adapter: str
@@ -61,6 +62,7 @@ class QueueCapabilities:
     deduplicates: bool = False
     purge_spares: bool = True
     late_kept: bool = True
+    late_extended: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,6 +153,8 @@ class Session:
         if mine.portal is not None:
             mine.portal.refuse_own_loop()
         self._closed = True
+        if mine.direct is not None:  # its rows are written through what is closed next
+            mine.direct.close()
         with mine.lock:
             mine.stack.close()
 
@@ -227,9 +229,6 @@ class Session:
         direct = DirectClient(sender, self._record)
         atexit.register(direct.close)
         stack.callback(atexit.unregister, direct.close)
-        # The portal closes before what it opened after it, so rows are waited for before that.
-        self._portal()
-        stack.callback(direct.close)
         return direct
 
     def _record(self, records: Sequence[Record]) -> Future[None] | None:

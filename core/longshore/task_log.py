@@ -10,14 +10,16 @@ may be called concurrently, from several processes. Times are judged by the log'
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from longshore.task import ALL
+from longshore.task import ALL, OPEN, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from longshore.identity import TaskId
     from longshore.protocol import (
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         Renewal,
         Renewed,
     )
-    from longshore.task import Attempt, Task, TaskState
+    from longshore.task import Attempt, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,22 @@ class QueueStats:
     by_state: Mapping[TaskState, int]
     oldest_open: datetime | None = None
     mean_duration: timedelta | None = None
+
+    @classmethod
+    def of(cls, queue: str, rows: Sequence[Task]) -> QueueStats:
+        """Count the rows of one queue, where a log has them all at hand."""
+        opened = [row.spec.created_at for row in rows if row.state in OPEN]
+        took = [
+            row.duration
+            for row in rows
+            if row.state is TaskState.SUCCEEDED and row.duration is not None
+        ]
+        return cls(
+            queue=queue,
+            by_state=dict(Counter(row.state for row in rows)),
+            oldest_open=min(opened, default=None),
+            mean_duration=sum(took, timedelta(0)) / len(took) if took else None,
+        )
 
     @property
     def total(self) -> int:

@@ -23,7 +23,8 @@ class Proxy:
     """Asks `fault` about each request: None lets it pass; else one of the ways below.
 
     `lose` drops the connection after the request was carried out, `cut` before it; `throttle`
-    answers as SQS does when it is asked too often, `broken` as a balancer without servers;
+    answers as SQS does when it is asked too often, `broken` as a balancer without servers, and
+    `garbled` says yes in no language of SQS;
     `entries` fails every fifth entry. Each answer takes `pause` seconds longer.
     """
 
@@ -133,5 +134,6 @@ def answered(body: dict[str, Any], status: int = 200) -> web.Response:
 _WAYS: dict[str, Callable[[web.Request], web.Response]] = {
     "broken": lambda _: web.Response(status=503, text="<html>no backend</html>"),
     "cut": dropped,
+    "garbled": lambda _: web.Response(text="<html>sign in to this network</html>"),
     "throttle": lambda _: refused("RequestThrottled", 403),
 }

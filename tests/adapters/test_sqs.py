@@ -21,11 +21,6 @@ class Sqs:
 
     options = "short_polls=on"
 
-    async def test_a_lease_that_ended_unrivalled_may_be_extended(
-        self, hands: Hands, time: Time
-    ) -> None:
-        pytest.skip("capability: SQS extends no lease that has ended; emulators do so at times")
-
     @pytest.fixture
     def url(self, endpoint: str, aws_environment: None) -> str:
         return f"sqs://?endpoint_url={endpoint}&{self.options}"

@@ -310,7 +310,7 @@ async def started(port: int) -> subprocess.Popen[bytes]:
     return server
 
 
-@pytest.mark.parametrize("fault", ["lose", "cut", "throttle", "broken"])
+@pytest.mark.parametrize("fault", ["lose", "cut", "throttle", "broken", "garbled"])
 async def test_a_sender_leaves_to_the_sdk_what_is_not_plainly_answered(
     proxy: Proxy, queue: Queue, fault: str
 ) -> None:

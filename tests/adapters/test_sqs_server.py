@@ -301,11 +301,10 @@ async def test_deinit_removes_what_we_made_under_the_prefix_and_nothing_else(
     raw.delete_queue(QueueUrl=left[0])
 
 
-async def test_deinit_without_a_prefix_removes_nobody_s_queues(url: str, queue: Queue) -> None:
-    said = ADAPTER.deinit(url)
+def test_deinit_without_a_prefix_asks_for_no_queues_at_all(aws_environment: None) -> None:
+    said = ADAPTER.deinit("sqs://?endpoint_url=http://127.0.0.1:1")  # where nothing answers
 
     assert said == ["sqs: without prefix= in the URL, queues are removed by their names alone"]
-    assert (await queue.depth()).ready == 0
 
 
 async def test_a_message_that_sqs_moved_itself_is_listed_and_redriven(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from datetime import timedelta
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from longshore.task import OPEN, TaskState
 from longshore.task_log import QueueStats
 from longshore_adapters.dynamodb import reading
 from longshore_adapters.dynamodb.scalars import text
 from longshore_adapters.dynamodb.wire import ROW, to_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from longshore.task import Task
     from longshore.task_log import TaskQuery
@@ -45,7 +43,7 @@ async def stats(table: Table) -> list[QueueStats]:
         for row in rows:
             if row.deleted_at is None:
                 queues[row.spec.queue].append(row)
-    return [_stats(queue, rows) for queue, rows in sorted(queues.items())]
+    return [QueueStats.of(queue, rows) for queue, rows in sorted(queues.items())]
 
 
 async def _heads(table: Table, *, errors: bool = False) -> AsyncIterator[list[Task]]:
@@ -53,18 +51,3 @@ async def _heads(table: Table, *, errors: bool = False) -> AsyncIterator[list[Ta
     async for items, _ in table.pages("Scan", _HEADS):
         whole = await reading.filled_all(table, items) if errors else items
         yield [to_task(item) for item in whole if item is not None]
-
-
-def _stats(queue: str, rows: Sequence[Task]) -> QueueStats:
-    opened = [row.spec.created_at for row in rows if row.state in OPEN]
-    took = [
-        row.duration
-        for row in rows
-        if row.state is TaskState.SUCCEEDED and row.duration is not None
-    ]
-    return QueueStats(
-        queue=queue,
-        by_state=dict(Counter(row.state for row in rows)),
-        oldest_open=min(opened, default=None),
-        mean_duration=sum(took, timedelta(0)) / len(took) if took else None,
-    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from longshore import protocol
 from longshore.errors import ConfigurationError, TooLargeError
 from longshore.protocol import Changed, Finished, Recorded, Settle
-from longshore.task import FINAL, OPEN, TaskState
+from longshore.task import FINAL, TaskState
 from longshore.task_log import Count, Page, QueueStats, TaskLogCapabilities
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class MemoryTaskLog:
             for row in server.rows.values():
                 if row.deleted_at is None:
                     by_queue[row.spec.queue].append(row)
-        return [_stats(queue, rows) for queue, rows in sorted(by_queue.items())]
+        return [QueueStats.of(queue, rows) for queue, rows in sorted(by_queue.items())]
 
     async def due(self, *, before: datetime, limit: int) -> list[Task]:
         """List rows whose wake-up has come."""
@@ -235,18 +234,3 @@ def _remove(server: MemoryServer, ids: Sequence[TaskId]) -> None:
     for dead in server.dead.values():
         for number in [n for n, (_, message) in dead.items() if message.key in gone]:
             del dead[number]
-
-
-def _stats(queue: str, rows: Sequence[Task]) -> QueueStats:
-    opened = [row.spec.created_at for row in rows if row.state in OPEN]
-    took = [
-        row.duration
-        for row in rows
-        if row.state is TaskState.SUCCEEDED and row.duration is not None
-    ]
-    return QueueStats(
-        queue=queue,
-        by_state=dict(Counter(row.state for row in rows)),
-        oldest_open=min(opened, default=None),
-        mean_duration=sum(took, timedelta(0)) / len(took) if took else None,
-    )

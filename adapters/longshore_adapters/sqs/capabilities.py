@@ -31,4 +31,5 @@ def capabilities_of(names: Names, options: Options) -> QueueCapabilities:
         deduplicates=names.fifo,
         purge_spares=False,
         late_kept=not names.fifo,
+        late_extended=False,  # AWS answers MessageNotInflight; emulators extend at times
     )

@@ -51,16 +51,17 @@ class Signed:
 
     def call(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Ask once; None where the client is to ask in our place."""
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - by now it is loaded
+        from botocore.exceptions import (  # noqa: PLC0415 - by now it is loaded
+            BotoCoreError,
+            ClientError,
+        )
 
         try:
             response = self._http.send(self._request(operation, asked))
-        except (BotoCoreError, OSError):
+            answer: Mapping[str, Any] = json.loads(response.content)
+        except (BotoCoreError, ClientError, OSError, ValueError):
             return None
-        if response.status_code != _OK:
-            return None
-        answer: Mapping[str, Any] = json.loads(response.content)
-        return answer
+        return answer if response.status_code == _OK else None
 
     def close(self) -> None:
         """Close the connections."""

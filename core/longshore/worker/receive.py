@@ -11,17 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.errors import UnavailableError
 from longshore.worker.options import BROKER_EXTRA
-from longshore.worker.taking import Taker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from longshore.definition import TaskRegistry
-    from longshore.policy import Policy
-    from longshore.ports import Ports
-    from longshore.worker.admission import Admission
-    from longshore.worker.options import WorkerOptions
-    from longshore.worker.slots import Slots
+    from longshore.worker.taking import Taker
 
 _log = logging.getLogger("longshore.worker")
 _AT_ONCE: Final = timedelta(0)
@@ -48,43 +42,22 @@ class Receiver:
     taken; the worker gives it back.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the worker it fills
-        self,
-        name: str,
-        ports: Ports,
-        *,
-        registry: TaskRegistry,
-        policy: Policy,
-        options: WorkerOptions,
-        slots: Slots,
-        admission: Admission,
-        begin: Callable[[], None],
-        backlog: Callable[[], int],
-    ) -> None:
-        """`begin` starts what was added to the slots; `backlog` counts unwritten outcomes."""
-        self._ports = ports
-        self._port = ports.queue(name)
-        self._policy = policy.of(name)
-        self._options = options
-        self._slots = slots
-        self._admission = admission
+    def __init__(self, taker: Taker, backlog: Callable[[], int]) -> None:
+        """What comes goes to `taker`; `backlog` counts unwritten outcomes."""
+        self._ports = taker.ports
+        self._port = taker.port
+        self._policy = taker.policy
+        self._options = taker.options
+        self._slots = taker.slots
+        self._admission = taker.admission
+        self._taker = taker
         self._backlog = backlog
-        self._taker = Taker(
-            name,
-            ports,
-            registry=registry,
-            policy=policy,
-            options=options,
-            slots=slots,
-            admission=admission,
-            begin=begin,
-        )
         self._taking: asyncio.Task[None] | None = None
         self._receiving: asyncio.Timeout | None = None
         self._looked = False
         self._empty_at: int | None = None
         self._away: Away | None = None
-        admission.listen(name, self._interrupt)
+        self._admission.listen(self.name, self._interrupt)
 
     @property
     def name(self) -> str:

@@ -56,15 +56,15 @@ class Taker:
         begin: Callable[[], None],
     ) -> None:
         """`begin` starts what was added to the slots."""
-        self._ports = ports
-        self._port = ports.queue(name)
-        self._policy = policy.of(name)
-        self._options = options
-        self._slots = slots
-        self._admission = admission
+        self.ports = ports
+        self.port = ports.queue(name)
+        self.policy = policy.of(name)
+        self.options = options
+        self.slots = slots
+        self.admission = admission
         self._begin = begin
-        self._intake = Intake(self._port, ports, registry, policy, options.name)
-        self._losers = Losers(self._port, ports)
+        self._intake = Intake(self.port, ports, registry, policy, options.name)
+        self._losers = Losers(self.port, ports)
         self.leaving = False
 
     async def take(
@@ -76,19 +76,19 @@ class Taker:
         try:
             if earlier is not None:
                 await earlier
-            room = max(self._slots.room(self._port.name) + len(deliveries), 0)
-            if self._admission.is_paused(self._port.name):
+            room = max(self.slots.room(self.port.name) + len(deliveries), 0)
+            if self.admission.is_paused(self.port.name):
                 room = 0
             back = deliveries[room:]
             claimed = await self._claim(deliveries[:room])
         except LeavingError:
             left = len(deliveries) - len(back)
-            _log.warning("%d messages of queue %r are left to their leases", left, self._port.name)
+            _log.warning("%d messages of queue %r are left to their leases", left, self.port.name)
         finally:
             # What was counted until here is held from here on: nothing is awaited in between.
-            self._slots.expect(self._port.name, -len(deliveries))
+            self.slots.expect(self.port.name, -len(deliveries))
             lost = self._hold(claimed)
-            self._slots.changed.set()
+            self.slots.changed.set()
             self._begin()
         if lost:
             await self._losers.settle(lost)
@@ -97,7 +97,7 @@ class Taker:
 
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         try:
-            await self._port.release([Release(delivery=one) for one in deliveries])
+            await self.port.release([Release(delivery=one) for one in deliveries])
         except UnavailableError as error:
             _log.warning("%d messages are left to their leases: %s", len(deliveries), error)
 
@@ -110,12 +110,12 @@ class Taker:
         if not fresh:
             return []
         # The lease counts from before the claim was sent (protocol.md §6.1).
-        first = asked = self._ports.clock.monotonic()
+        first = asked = self.ports.clock.monotonic()
 
         async def claim() -> Sequence[Claimed]:
             nonlocal asked
-            asked = self._ports.clock.monotonic()
-            return await self._ports.task_log.claim([bid.claim for bid in fresh])
+            asked = self.ports.clock.monotonic()
+            return await self.ports.task_log.claim([bid.claim for bid in fresh])
 
         answers = await self._asked(claim)
         # What is ours already was won by an earlier try, whose answer was lost.
@@ -129,15 +129,15 @@ class Taker:
         lost: list[tuple[Bid, Claimed]] = []
         for bid, answer, since in claimed:
             if answer.answer in _OURS:
-                self._slots.add(self._holding(bid, answer, since))
+                self.slots.add(self._holding(bid, answer, since))
             elif answer.answer is not Answer.BUSY or not self._keep_copy(bid):
                 lost.append((bid, answer))
                 if answer.until is not None and not answer.armed:
-                    self._slots.groups.block(self._group(bid))
+                    self.slots.groups.block(self._group(bid))
         return lost
 
     def _group(self, bid: Bid) -> str | None:
-        return bid.delivery.group if self._port.capabilities.grouped else None
+        return bid.delivery.group if self.port.capabilities.grouped else None
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the log until it answers, the same thing each time.
@@ -151,7 +151,7 @@ class Taker:
                 _log.warning("the log does not answer, receiving nothing more: %s", error)
             if self.leaving:
                 raise LeavingError
-            await self._ports.clock.sleep(_PAUSE)
+            await self.ports.clock.sleep(_PAUSE)
 
     def _keep_copy(self, bid: Bid) -> bool:
         """Another delivery of what is held here: keep its receipt, start nothing (§5, mine).
@@ -159,27 +159,27 @@ class Taker:
         Not once the attempt has ended: its finish may be in the log already, and this message
         published for the wake-up which that finish left.
         """
-        held = self._slots.held.get(bid.claim.spec.id)
+        held = self.slots.held.get(bid.claim.spec.id)
         if held is None or held.ended:
             return False
         held.keep(bid.delivery)
         return True
 
     def _holding(self, bid: Bid, answer: Claimed, asked: float) -> Holding:
-        lease = self._policy.lease
+        lease = self.policy.lease
         return Holding(
             delivery=bid.delivery,
             definition=bid.definition,
             message=bid.message,
             spec=bid.claim.spec,
-            policy=self._policy,
+            policy=self.policy,
             token=answer.token,
             attempt=answer.attempt,
             run=answer.run,
             lease=lease,
             claimed_at=asked,
             deadline=asked + kept_for(lease),
-            timeout=_timeout(bid, self._policy.timeout),
+            timeout=_timeout(bid, self.policy.timeout),
             alone=answer.alone,
             group=self._group(bid),
             problem=bid.problem,
@@ -188,14 +188,14 @@ class Taker:
         )
 
     def _context(self, bid: Bid, answer: Claimed) -> Context:
-        spec, limits = bid.claim.spec, self._options.limits
+        spec, limits = bid.claim.spec, self.options.limits
         return Context(
             task_id=spec.id,
             task_name=spec.name,
             queue=spec.queue,
             attempt=answer.attempt,
             fence=answer.token,
-            clock=self._ports.clock,
+            clock=self.ports.clock,
             run=answer.run,
             max_attempts=spec.max_attempts,
             priority=spec.priority,

@@ -24,12 +24,13 @@ from longshore.worker.slots import Slots
 from longshore.worker.steering import Steering
 from longshore.worker.stopped import Stopped
 from longshore.worker.stuck import is_stuck, overrun
+from longshore.worker.taking import Taker
 from longshore.worker.telling import tell_start
 from longshore.worker.threads import Threads
 from longshore.worker.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from longshore.definition import TaskRegistry
@@ -74,18 +75,8 @@ class Worker:
         self._detacher = Detacher(ports, self._slots.held.values)
         self._watch = Watch(ports, self._slots.held.values)
         self._receivers = [
-            Receiver(
-                name,
-                ports,
-                registry=registry,
-                policy=policy,
-                options=options,
-                slots=self._slots,
-                admission=self._admission,
-                begin=self._begin,
-                backlog=lambda: self._settler.backlog,
-            )
-            for name in dict.fromkeys(options.queues)
+            Receiver(taker, backlog=lambda: self._settler.backlog)
+            for taker in self._takers(registry, policy)
         ]
         self._lease = min(policy.of(name).lease for name in options.queues)
         self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
@@ -96,6 +87,19 @@ class Worker:
         self.steering = Steering(
             self._admission, self._slots, self._stopping, begin=self._begin, stop=self.stop
         )
+
+    def _takers(self, registry: TaskRegistry, policy: Policy) -> Iterator[Taker]:
+        for name in dict.fromkeys(self._options.queues):
+            yield Taker(
+                name,
+                self._ports,
+                registry=registry,
+                policy=policy,
+                options=self._options,
+                slots=self._slots,
+                admission=self._admission,
+                begin=self._begin,
+            )
 
     def stop(self, reason: str = "drained") -> None:
         """Drain: receive no more, give back what has not begun, wait for what runs.

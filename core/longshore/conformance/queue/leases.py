@@ -257,7 +257,7 @@ class Holding(QueueSetting):
     ) -> None:
         """A slow holder that nobody replaced goes on."""
         need(hands.queue.capabilities.leases, "its leases do not end by time")
-        need(hands.queue.capabilities.late_kept, "it refuses whoever comes late")
+        need(hands.queue.capabilities.late_extended, "it extends no lease that has ended")
         await hands.send_bodies(b"slow")
         [held] = await hands.take(lease=SHORT)
         await time.passes(SHORT)
