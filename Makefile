@@ -74,6 +74,7 @@ simulate: .venv/.dev ## run SEEDS=2000 simulated worlds, and print the seeds tha
 
 .PHONY: check
 check: .venv/.dev ## lint, formatting, types, import directions
+	$(BIN)/python -m pip check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -105,7 +106,9 @@ clean: ## remove what these commands made, venvs included; stop the brokers they
 
 # ----------------------------------------------------------------------------------- environments
 # Each venv has two stages, so that a newcomer's `make demo` waits for a dozen small packages and
-# not for the type checkers. Only what the lock files name is installed, and only by its hash; the
+# not for the type checkers. Only what the lock files name is installed, and only by its hash; with
+# --no-deps, because a lock names everything already, and pip, left to resolve `coverage[toml]`, takes
+# the newest release of it and then finds no hash for that. `make check` asks `pip check`. The
 # checkout itself is built with the locked hatchling, and again whenever pyproject.toml changes,
 # because the entry points that name the adapters are read at install.
 
@@ -123,13 +126,13 @@ endef
 
 %/.run: %/.python pyproject.toml requirements/run.txt requirements/build.txt
 	@echo "Installing what Longshore needs to run into $(@D) …"
-	@$(@D)/bin/python -m pip install --quiet --quiet --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(@D)/bin/python -m pip install --quiet --quiet --no-deps --require-hashes -r requirements/run.txt -r requirements/build.txt
 	@$(@D)/bin/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 %/.dev: %/.run requirements/dev.txt
 	@echo "Installing what the tests and checks need into $(@D) …"
-	@$(@D)/bin/python -m pip install --quiet --quiet --require-hashes -r requirements/dev.txt
+	@$(@D)/bin/python -m pip install --quiet --quiet --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # pip-tools needs pip and setuptools as packages, which no other venv should have to pin.

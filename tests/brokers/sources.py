@@ -108,7 +108,7 @@ class Venv:
         python = interpreter(self.pythons)
         ran([python, "-m", "venv", str(self.folder)], otherwise=f"{python} made no venv")
         pip = [str(self.folder / "bin/python"), "-m", "pip", "install", "--quiet"]
-        wanted = ["--require-hashes", "-r", str(self._lock)]
+        wanted = ["--no-deps", "--require-hashes", "-r", str(self._lock)]
         ran([*pip, *wanted], otherwise=f"pip did not install {self._lock.name}")
 
     @property
