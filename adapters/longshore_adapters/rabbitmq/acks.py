@@ -21,6 +21,10 @@ class Acks:
         self._done: set[int] = set()
         self._order: deque[int] = deque()
         self._released: deque[int] = deque(maxlen=KEPT)
+        self._newest = 0
+        self._mark = 0
+        self.fresh = 0
+        """How many of the unsettled came since the last `mark`."""
 
     def __len__(self) -> int:
         """How many the broker holds as unacknowledged."""
@@ -35,6 +39,13 @@ class Acks:
         """Note a delivery."""
         self._open.add(tag)
         self._order.append(tag)
+        self._newest = tag
+        self.fresh += 1
+
+    def mark(self) -> None:
+        """Count anew: what came until now is no longer of those who take."""
+        self._mark = self._newest
+        self.fresh = 0
 
     def is_ours(self, tag: int) -> bool:
         """Whether a delivery can still be settled."""
@@ -50,7 +61,7 @@ class Acks:
 
     def release(self, tag: int) -> None:
         """Note that a delivery goes back."""
-        self._open.discard(tag)
+        self._settle(tag)
         self._released.append(tag)
 
     def in_turn(self) -> int | None:
@@ -61,7 +72,7 @@ class Acks:
             tag = order[0]
             if tag in done:
                 done.discard(tag)
-                unsettled.discard(tag)
+                self._settle(tag)
                 last = tag
             elif tag in unsettled:
                 break
@@ -71,6 +82,12 @@ class Acks:
     def out_of_turn(self) -> list[int]:
         """Take all others that are done, to be acknowledged one by one."""
         tags = sorted(self._done)
-        self._open.difference_update(tags)
+        for tag in tags:
+            self._settle(tag)
         self._done.clear()
         return tags
+
+    def _settle(self, tag: int) -> None:
+        self._open.discard(tag)
+        if tag > self._mark:
+            self.fresh -= 1

@@ -20,7 +20,6 @@ from longshore_adapters.rabbitmq.wire import (
     DEAD,
     GROUP,
     KEY,
-    STAMP,
     STAMP_ATTRIBUTE,
     Copy,
     attributes_of,

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.errors import ConfigurationError
 from longshore_adapters.rabbitmq.errors import unreached
+from longshore_adapters.rabbitmq.frames import Incoming
 from longshore_adapters.rabbitmq.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from longshore.errors import LongshoreError
-    from longshore_adapters.rabbitmq.frames import Incoming
     from longshore_adapters.rabbitmq.options import Options
 
 _log = logging.getLogger("longshore.rabbitmq")

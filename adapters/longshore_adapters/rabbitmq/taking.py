@@ -1,7 +1,8 @@
 """Taking from one queue: receivers that wait, what came for them, and what the broker may send.
 
-RabbitMQ sends by itself, up to a limit of what is unacknowledged. The limit is set to what is held
-and what receivers ask for, so that nothing comes for which there is no room; what came all the
+RabbitMQ sends by itself, up to a limit of what is unacknowledged, which is one of a consumer and
+cannot be changed. So there are several: one more where receivers ask for more than the others may
+bring, and none when nobody receives. Nothing comes for which there is no room; what came all the
 same, because a receiver left, goes back when none comes for it within a moment.
 """
 
@@ -36,7 +37,9 @@ TOGETHER: Final = 0.005
 CONNECTING: Final = 10.0
 """Seconds that a receive waits, beyond its own time, for the consumer to begin."""
 MOST: Final = 65_535
-_TAG: Final = "longshore"
+MOST_CONSUMERS: Final = 32
+SHARE: Final = 4
+"""A further consumer takes at least one for so many that are held: load that grows needs few."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +66,8 @@ class Taking:
         self._acks = Acks()
         self._channel: int | None = None
         self._mark = ""
-        self._cap = 0
-        self._consuming = False
+        self._live: dict[str, int] = {}
+        self._begun = 0
         self._on_at: float | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._flush: asyncio.TimerHandle | None = None
@@ -148,39 +151,45 @@ class Taking:
         if self._channel is None:
             self._channel, self._mark = self._consumers.open(self)
             self._acks = Acks()
-            self._consuming = False
-        room = self._cap - len(self._acks)
-        if self._consuming and room * 2 >= want:
-            return
-        self._consume(want)
+        room = sum(self._live.values()) - self._acks.fresh
+        if room * 2 < want or not self._live:
+            self._consume(want - room)
 
-    def _consume(self, want: int) -> None:
+    def _consume(self, more: int) -> None:
+        """Let the broker send so many more; a consumer's tag is never used twice.
+
+        RabbitMQ 3.10 ends the connection where one comes again while messages of it are held.
+        """
         assert self._channel is not None  # noqa: S101 - said by who calls
-        data = frames.cancel(self._channel, _TAG) if self._consuming else b""
-        held = len(self._acks)
-        self._cap = min(held + want, MOST)
-        # A quorum queue goes on counting what a consumer of this tag holds; a classic one begins
-        # anew, and adds what of the old is acknowledged.
-        prefetch = self._cap if self._consumers.options.quorum else max(self._cap - held, 1)
-        data += frames.consume(
-            self._channel,
-            self._names.queue,
-            _TAG,
-            prefetch=prefetch,
-            given=self._consumers.arguments(),
-        )
-        self._consuming = True
+        data = b""
+        if self._live:
+            more = max(more, len(self._acks) // SHARE)
+        if len(self._live) >= MOST_CONSUMERS:
+            data = self._cancelled()
+        self._begun += 1
+        tag = f"longshore-{self._begun}"
+        self._live[tag] = more = min(more, MOST)
         self._on_at = None
+        given = self._consumers.arguments()
+        data += frames.consume(self._channel, self._names.queue, tag, prefetch=more, given=given)
         self._write(data)
+
+    def _cancelled(self) -> bytes:
+        """Write that no consumer takes any more; what they hold is held all the same."""
+        assert self._channel is not None  # noqa: S101 - there is one where there are consumers
+        channel = self._channel
+        data = b"".join(frames.cancel(channel, tag) for tag in self._live)
+        self._live.clear()
+        self._acks.mark()
+        self._on_at = None
+        return data
 
     def _stop(self) -> None:
         """Let the broker send nothing more, and give back what nobody came for."""
         self._linger = None
-        if self._waiters or not self._consuming or self._channel is None:
+        if self._waiters or not self._live or self._channel is None:
             return
-        self._consuming = False
-        self._on_at = None
-        self._write(frames.cancel(self._channel, _TAG))
+        self._write(self._cancelled())
         self.release([self._buffer.popleft() for _ in range(len(self._buffer))])
 
     def _stay(self) -> None:
@@ -189,7 +198,7 @@ class Taking:
             self._linger = None
 
     def _leave(self) -> None:
-        if not self._waiters and self._linger is None and self._consuming:
+        if not self._waiters and self._linger is None and self._live:
             self._linger = self._loop.call_later(LINGER, self._stop)
 
     # -- what comes
@@ -200,10 +209,10 @@ class Taking:
             if event.method == frames.DELIVER:
                 self._deliver(event)
             elif event.method == frames.CONSUME_OK:
-                self._on_at = self._loop.time()
+                if frames.read_tag(event.arguments) == f"longshore-{self._begun}":
+                    self._on_at = self._loop.time()
             elif event.method == frames.CANCEL:
-                self._consuming = False
-                self._on_at = None
+                self._live.pop(frames.read_tag(event.arguments), None)
                 self._ask()
         self._hand_out()
 
@@ -217,7 +226,7 @@ class Taking:
             receipt=f"{self._mark}{tag}",
             redelivered=redelivered,
         )
-        if self._consuming:
+        if self._live:
             self._buffer.append(delivery)
         else:
             self.release([delivery])
@@ -240,7 +249,7 @@ class Taking:
         """The channel is gone, and with it every delivery; those who wait go on waiting."""
         self._channel = None
         self._mark = ""
-        self._consuming = False
+        self._live.clear()
         self._on_at = None
         self._buffer.clear()
         self._acks = Acks()
@@ -288,6 +297,8 @@ class Taking:
         """Put deliveries back where they were."""
         answers = self.check(deliveries)
         data = bytearray()
+        if self._live and not self._waiters and self._channel is not None:
+            data += self._cancelled()  # else they would come straight back
         for delivery, answer in zip(deliveries, answers, strict=True):
             tag = _tag_of(delivery.receipt, self._mark)
             if answer is None and tag is not None and self._channel is not None:
