@@ -7,6 +7,7 @@ there are several, at once and then with growing pauses.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("longshore.rabbitmq")
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
+SETTLING: Final = 2.0
+"""Seconds that a server is left alone which was away and is back.
+
+A quorum queue of 3.10 that is asked for something before it has elected its leader, a second or so
+after the start, may never elect one.
+"""
 STEADY: Final = 5.0
 """Seconds after which a connection counts as one that holds."""
 _IDLE: Final = 30.0
@@ -81,6 +88,7 @@ class Pump:
         self._link: Link | None = None
         self._turn = 0
         self._down_at: float | None = None
+        self._was_away = False
         self._closing = False
         self._woken = False
         self._wake_in, self._wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -98,6 +106,12 @@ class Pump:
         link = self._link
         if link is not None and epoch == self._epoch and not link.write(data):
             self._wake()
+
+    def drop(self, epoch: int) -> None:
+        """End the connection of that epoch, so that another is made."""
+        link = self._link
+        if link is not None and epoch == self._epoch:
+            link.drop()
 
     def close(self) -> None:
         """Write what is left, say goodbye, and end; see `join`."""
@@ -120,10 +134,8 @@ class Pump:
             os.write(self._wake_out, b"\0")
 
     def _heard(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wake_in, 64)
-        except BlockingIOError:
-            pass
         self._woken = False
 
     def _run(self) -> None:
@@ -143,16 +155,22 @@ class Pump:
         host = self._options.hosts[self._turn % len(self._options.hosts)]
         self._turn += 1
         try:
-            return Link(
+            link = Link(
                 self._options, host, purpose=self._purpose, heartbeat=self._options.heartbeat
             )
         except ConfigurationError as error:
             self._sink([Failed(error)])
         except Exception as error:  # noqa: BLE001 - kombu, py-amqp, ssl and sockets have many
+            self._was_away = self._was_away or isinstance(error, OSError)
             self._sink([Failed(unreached(error, str(host)))])
+        else:
+            return link
         return None
 
     def _serve(self, link: Link) -> None:
+        if self._was_away and self._options.quorum:
+            self._pause(SETTLING)
+        self._was_away = False
         self._epoch += 1
         self._link = link
         self._turn -= 1  # the host that works is the first to be tried again
