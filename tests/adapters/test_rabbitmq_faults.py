@@ -455,7 +455,8 @@ class TestOnABrokerOfOurOwn:
             before = len(came)
             while len(came) < before + 20:
                 await asyncio.sleep(0.01)
-            await asyncio.to_thread(private_rabbitmq.kill)
+            # In good order: after a kill 3.10.8 may leave its last quorum queue without a leader.
+            await asyncio.to_thread(private_rabbitmq.stop)
             await asyncio.to_thread(private_rabbitmq.start)
             seen, back = len(came), asyncio.get_running_loop().time()
             while len(came) < seen + 20:

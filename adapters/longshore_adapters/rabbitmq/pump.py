@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("longshore.rabbitmq")
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
-SETTLING: Final = 2.0
-"""Seconds that a server is left alone which was away and is back.
-
-A quorum queue of 3.10 that is asked for something before it has elected its leader, a second or so
-after the start, may never elect one.
-"""
 STEADY: Final = 5.0
 """Seconds after which a connection counts as one that holds."""
 _IDLE: Final = 30.0
@@ -88,7 +82,6 @@ class Pump:
         self._link: Link | None = None
         self._turn = 0
         self._down_at: float | None = None
-        self._was_away = False
         self._closing = False
         self._woken = False
         self._wake_in, self._wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -161,16 +154,12 @@ class Pump:
         except ConfigurationError as error:
             self._sink([Failed(error)])
         except Exception as error:  # noqa: BLE001 - kombu, py-amqp, ssl and sockets have many
-            self._was_away = self._was_away or isinstance(error, OSError)
             self._sink([Failed(unreached(error, str(host)))])
         else:
             return link
         return None
 
     def _serve(self, link: Link) -> None:
-        if self._was_away and self._options.quorum:
-            self._pause(SETTLING)
-        self._was_away = False
         self._epoch += 1
         self._link = link
         self._turn -= 1  # the host that works is the first to be tried again
