@@ -65,21 +65,18 @@ def connect(
         userid=options.user,
         password=options.password,
         virtual_host=options.vhost,
-        ssl=_tls(options),
+        ssl=_tls(options, host),
         heartbeat=heartbeat,
         connect_timeout=CONNECT,
     )
 
 
-def _tls(options: Options) -> dict[str, Any] | bool:
+def _tls(options: Options, host: Host) -> dict[str, Any] | bool:
     if not options.tls:
         return False
-    given: dict[str, Any] = {
-        "server_hostname": None,  # kombu then takes that of the host
-        "cert_reqs": ssl.CERT_REQUIRED if options.verify else ssl.CERT_NONE,
-    }
-    if not options.verify:
-        del given["server_hostname"]
+    given: dict[str, Any] = {"cert_reqs": ssl.CERT_REQUIRED if options.verify else ssl.CERT_NONE}
+    if options.verify:
+        given["server_hostname"] = host.name.strip("[]")
     named = {
         "ca_certs": options.ca_file,
         "certfile": options.cert_file,
