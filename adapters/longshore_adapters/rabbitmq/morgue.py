@@ -183,7 +183,7 @@ class Morgue:
 
     async def _send(self, letters: Sequence[DeadLetter]) -> list[LongshoreError | None]:
         now = self._connection.clock.now()
-        copies = [to_redrive(letter, now) for letter in letters]
+        copies = [to_redrive(letter, self._connection.options, now) for letter in letters]
         targets = [("", self._names.queue)] * len(copies)
         return await self._connection.publisher.publish(targets, copies)
 

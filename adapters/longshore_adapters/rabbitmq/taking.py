@@ -327,12 +327,13 @@ class Taking:
         mark, acks = self._mark, self._acks
         for delivery in deliveries:
             tag = _tag_of(delivery.receipt, mark)
-            if tag is None or acks.was_released(tag):
-                answers.append(_lost(delivery))
-                continue
-            if acks.is_ours(tag):
+            if tag is not None and acks.is_ours(tag):
                 acks.done(tag)
-            answers.append(None)
+                answers.append(None)
+            elif tag is None or acks.was_released(tag):
+                answers.append(_lost(delivery))
+            else:
+                answers.append(None)
         self._settle()
         return answers
 

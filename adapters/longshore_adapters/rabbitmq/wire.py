@@ -96,9 +96,12 @@ def to_copy(message: Outgoing, options: Options, now: datetime) -> Copy:
     if message.attributes:
         more, texts = _given(message.attributes)
         headers += more
-    priority = bisect_right(options.bands, message.priority) if options.bands else None
     properties = write_properties(
-        headers, texts, id=message.key, sent_at=int(now.timestamp()), priority=priority
+        headers,
+        texts,
+        id=message.key,
+        sent_at=int(now.timestamp()),
+        priority=level_of(message.priority, options),
     )
     limits.check_size(len(message.body), len(properties))
     return Copy(message.key, properties, message.body)
@@ -250,8 +253,8 @@ def moment(timestamp: int | None) -> datetime | None:
         return None
 
 
-def again(delivery: Delivery, now: datetime) -> Copy:
-    """Write a copy of a delivery that goes on counting its receives."""
+def again(delivery: Delivery, options: Options, now: datetime) -> Copy:
+    """Write a copy of a delivery that goes on counting its receives; its priority is the normal."""
     attributes = dict(delivery.attributes)
     stamp = attributes.pop(STAMP_ATTRIBUTE, None)
     kept = {name: value for name, value in attributes.items() if name not in limits.ROUTED}
@@ -262,5 +265,16 @@ def again(delivery: Delivery, now: datetime) -> Copy:
         headers += field(GROUP, delivery.group)
     name = delivery.message_id or delivery.key or str(uuid4())
     sent = delivery.sent_at or now
-    properties = write_properties(headers, texts_of(kept), id=name, sent_at=int(sent.timestamp()))
+    properties = write_properties(
+        headers,
+        texts_of(kept),
+        id=name,
+        sent_at=int(sent.timestamp()),
+        priority=level_of(NORMAL, options),
+    )
     return Copy(name, properties, delivery.body)
+
+
+def level_of(priority: int, options: Options) -> int | None:
+    """The level of a priority: how many bands it has reached. None where there are none."""
+    return bisect_right(options.bands, priority) if options.bands else None

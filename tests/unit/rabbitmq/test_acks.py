@@ -28,11 +28,11 @@ def test_what_is_done_out_of_turn_waits_and_is_then_acknowledged_alone() -> None
     acks.done(2)
     acks.done(4)
 
-    assert acks.in_turn() is None
-    assert acks.waiting
-    assert acks.out_of_turn() == [2, 4]
-    assert not acks.waiting
-    assert len(acks) == 2
+    first, waited = acks.in_turn(), acks.waiting
+    alone = acks.out_of_turn()
+
+    assert (first, waited) == (None, True)
+    assert (alone, acks.waiting, len(acks)) == ([2, 4], False, 2)
 
 
 def test_an_acknowledgement_never_reaches_over_what_is_held() -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-import amqp
+import amqp  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # it has none
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ names = texts.filter(lambda name: 0 < len(name.encode()) <= 255 and name not in 
 )
 
 
-def outgoing(**given_: object) -> Outgoing:
+def outgoing(**given_: Any) -> Outgoing:
     return Outgoing(key=KEY, body=b"{}", **given_)
 
 
@@ -166,7 +167,7 @@ def test_receives_are_counted(
 def test_a_delayed_copy_goes_on_counting() -> None:
     first = delivered(to_copy(outgoing(attributes={"stamp": "2", "a": "b"}), OPTIONS, NOW))
 
-    second = delivered(again(first, NOW + timedelta(hours=1)))
+    second = delivered(again(first, OPTIONS, NOW + timedelta(hours=1)))
 
     assert second.receives == 2
     assert (second.key, second.body, second.attributes) == (KEY, b"{}", first.attributes)
@@ -232,7 +233,7 @@ def test_a_long_content_type_is_a_header() -> None:
     assert dict(delivery.attributes) == attributes
 
 
-def rejection(**given_: object) -> Rejection:
+def rejection(**given_: Any) -> Rejection:
     attributes = given_.pop("attributes", {"a": "b"})
     delivery = Delivery(
         receipt="r", queue="q", body=b"\x00raw", key=KEY, attributes=attributes, message_id="m"
@@ -256,7 +257,7 @@ def test_headers_that_route_are_kept_in_a_letter_and_do_not_route_it() -> None:
 
     assert "CC" not in read_properties(copy.properties).headers
     assert dict(letter.attributes) == {"CC": "elsewhere", "a": "b"}
-    assert "CC" not in read_properties(to_redrive(letter, NOW).properties).headers
+    assert "CC" not in read_properties(to_redrive(letter, OPTIONS, NOW).properties).headers
 
 
 def test_a_letter_leaves_out_what_there_is_no_room_for() -> None:
