@@ -2,8 +2,9 @@
 
 RabbitMQ sends by itself, up to a limit of what is unacknowledged, which is one of a consumer and
 cannot be changed. So there are several: one more where receivers ask for more than the others may
-bring, and none when nobody receives. Nothing comes for which there is no room; what came all the
-same, because a receiver left, goes back when none comes for it within a moment.
+bring, and none when nobody receives. Nothing comes for which there is no room, unless tasks are so
+short that the next ones have to be on their way. What came and nobody asks for within a moment
+goes back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from longshore.errors import ClosedError, LeaseLostError, UnavailableError
 from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.acks import Acks
 from longshore_adapters.rabbitmq.errors import QueueMissingError
+from longshore_adapters.rabbitmq.pace import Pace
 from longshore_adapters.rabbitmq.vigil import EVERY, Step, Vigil
 from longshore_adapters.rabbitmq.wire import to_delivery
 
@@ -41,6 +43,10 @@ TOGETHER: Final = 0.005
 CONNECTING: Final = 10.0
 """Seconds that a receive waits, beyond its own time, for the consumer to begin."""
 MOST: Final = 65_535
+AHEAD: Final = 8
+"""How much more than what is asked for may come while tasks are short; with the next two."""
+LEAST_AHEAD: Final = 32
+MOST_AHEAD: Final = 1000
 MOST_CONSUMERS: Final = 32
 SHARE: Final = 4
 """A further consumer takes at least one for so many that are held: load that grows needs few."""
@@ -71,6 +77,7 @@ class Taking:
         self._channel: int | None = None
         self._mark = ""
         self._live: dict[str, int] = {}
+        self._pace = Pace()
         self._begun = 0
         self._on_at: float | None = None
         self._vigil = Vigil()
@@ -185,6 +192,9 @@ class Taking:
             self._vigil.begin()
             self._acks = Acks()
         room = sum(self._live.values()) - self._acks.fresh
+        if self._live and self._pace.is_short(want, self._loop.time()):
+            # What was acknowledged is replaced a round trip and a disk's flush later.
+            want = max(want, min(max(want * AHEAD, LEAST_AHEAD), MOST_AHEAD))
         if room * 2 < want or not self._live:
             self._consume(want - room)
 
@@ -334,6 +344,7 @@ class Taking:
                 answers.append(_lost(delivery))
             else:
                 answers.append(None)
+        self._pace.done(len(deliveries), self._loop.time())
         self._settle()
         return answers
 

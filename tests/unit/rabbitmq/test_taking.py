@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from longshore.errors import LeaseLostError, UnavailableError
-from longshore_adapters.rabbitmq import fields, frames, taking
+from longshore_adapters.rabbitmq import fields, frames, pace, taking
 from longshore_adapters.rabbitmq.consuming import Consumers
 from longshore_adapters.rabbitmq.frames import Incoming
 from longshore_adapters.rabbitmq.names import names_of
@@ -117,6 +117,33 @@ async def test_no_more_is_asked_for_while_what_was_acked_makes_room() -> None:
     broker.deliver(6)
 
     assert len(await again) == 6
+    assert broker.prefetches == [10]
+
+
+async def test_more_than_is_asked_for_is_on_its_way_while_tasks_are_short() -> None:
+    broker = Broker()
+    broker.taking.ack(await received(broker, 10))
+
+    task = begun(broker.taking.receive(10, 5))
+    await asyncio.sleep(0)
+    broker.deliver(1)
+    await task
+
+    assert broker.prefetches == [10, 70]
+
+
+async def test_no_more_than_is_asked_for_comes_while_tasks_are_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "WINDOW", 0.0)
+    broker = Broker()
+    broker.taking.ack(await received(broker, 10))
+
+    task = begun(broker.taking.receive(10, 5))
+    await asyncio.sleep(0)
+    broker.deliver(1)
+    await task
+
     assert broker.prefetches == [10]
 
 
