@@ -441,7 +441,7 @@ class TestOnABrokerOfOurOwn:
                 number += 1
 
         async def consume() -> None:
-            while not (ended.is_set() and sent <= came):
+            while not (producer.done() and sent <= came):
                 try:
                     taken = await take(queue, 50, timedelta(seconds=1))
                 except UnavailableError:
