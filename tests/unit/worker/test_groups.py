@@ -9,6 +9,8 @@ import pytest
 
 from longshore import Context, RetryLater
 from longshore.draft import EnqueueOptions
+from longshore.policy import LEASE, Policy
+from longshore.protocol import Claim
 from longshore.queue import Outgoing
 from tests.unit.yard import Yard, open_yard
 
@@ -128,3 +130,19 @@ async def test_what_another_worker_holds_sends_back_what_comes_behind_it(
             await yard.until(lambda: yard.has_ended(2), moving=True)
 
     assert (await yard.outcomes(second))[0] == "given_back"
+
+
+async def test_a_last_try_that_goes_back_to_be_alone_is_not_overtaken_by_its_group(
+    yard: Yard, book: Book
+) -> None:
+    yard.policy = Policy(max_rescues=1)
+    first, _ = await fill(yard, book, "a1", "a2")
+    row = await yard.row(first)
+    dead = Claim(spec=row.spec, claim_id="dead", worker="dead", lease=LEASE, due_at=row.due_at)
+    await yard.healthy.task_log.claim([dead])
+    await yard.passes(2 * LEASE)
+
+    async with yard.working(concurrency=10):
+        await yard.until(lambda: yard.has_ended(2), moving=True)
+
+    assert book.lines == ["+a1", "-a1", "+a2", "-a2"]
