@@ -124,6 +124,8 @@ class Slots:
             return []
         first = len(self.held) == len(self.solo) and not self.coming
         crowd = set(list(self.solo)[1 if first else 0 :])
+        for held in () if first else crowd:
+            self.groups.block(held.group)
         self._clearing = self._clearing or not first
         return self.take_waiting(crowd.__contains__) if crowd else []
 
