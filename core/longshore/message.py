@@ -73,7 +73,8 @@ class Message:
         data = self.data
         if data is None:
             return [], {}
-        if isinstance(data, Mapping):
+        # Asked by its type first: an abstract class takes long to say what is one of it.
+        if type(data) is dict or isinstance(data, Mapping):
             return _from_mapping(cast("Mapping[str, object]", data))
         if _is_array(data):
             return list(cast("Sequence[object]", data)), {}

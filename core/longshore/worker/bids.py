@@ -146,8 +146,10 @@ class Bidder:
 
 
 def _stamp(delivery: Delivery) -> int | None:
-    text = delivery.attributes.get("stamp", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_STAMP else None
+    text = delivery.attributes.get("stamp")
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_STAMP):
+        return None
+    return int(text)
 
 
 def _text(value: object) -> str | None:
