@@ -95,9 +95,7 @@ class Slots:
         """Take what may begin now, or None."""
         if self._alone is not None:
             return None
-        if self.running < self.concurrency and (first := self.groups.first(self.ready)):
-            self.ready.remove(first)
-            self.groups.begin(first)
+        if self.running < self.concurrency and (first := self.groups.take_first(self.ready)):
             return first
         if self.solo and not (self.coming or self.running) and len(self.held) == 1:
             self._alone = self.solo.popleft()
