@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -324,6 +326,34 @@ async def test_a_sender_goes_on_after_its_connection_was_cut(proxy: Proxy) -> No
         assert (first, second) == ([None], [None] * 3)
         assert await drained(named(opened)) == {b"0", b"1", b"2", b"3"}
         await named(opened).delete()
+
+
+FORK = """
+import os, sys
+from longshore.clock import SystemClock
+from longshore.conformance.queue.hands import message
+from longshore_adapters.rabbitmq import ADAPTER
+
+with ADAPTER.open_sender(sys.argv[1], SystemClock()) as sender:
+    assert sender.send("q", [message(b"before")]) == [None]
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(sender.send("q", [message(b"child")]) != [None])
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sender.send("q", [message(b"parent")]) == [None]
+"""
+
+
+async def test_parent_and_child_of_a_fork_both_send(queue: Queue, backend: Backend) -> None:
+    words = [sys.executable, "-c", FORK, backend.url]
+
+    done = await asyncio.to_thread(subprocess.run, words, check=False, capture_output=True)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert await drained(queue) == {b"before", b"child", b"parent"}
 
 
 async def test_many_threads_may_send_at_once(queue: Queue, backend: Backend) -> None:
