@@ -6,6 +6,22 @@ the whole session, and `aws_environment` gives a test the credentials that any o
 
 from __future__ import annotations
 
-from tests.brokers.fixtures import aws_environment, dynamodb_url, localstack_url, moto_url
+from tests.brokers.fixtures import (
+    aws_environment,
+    dynamodb_url,
+    localstack_url,
+    moto_url,
+    private_rabbitmq,
+    rabbitmq_of_the_session,
+    rabbitmq_url,
+)
 
-__all__ = ["aws_environment", "dynamodb_url", "localstack_url", "moto_url"]
+__all__ = [
+    "aws_environment",
+    "dynamodb_url",
+    "localstack_url",
+    "moto_url",
+    "private_rabbitmq",
+    "rabbitmq_of_the_session",
+    "rabbitmq_url",
+]

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO
+from tests.brokers.private import PrivateBroker
+from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, RABBITMQ
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.brokers.servers import Server
@@ -43,6 +45,35 @@ def moto_url() -> str:
 def dynamodb_url() -> str:
     """Endpoint of DynamoDB Local. Shared, so a test names its tables anew."""
     return endpoint(DYNAMODB)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """URL of RabbitMQ with its account. Shared, so a test names its queues anew."""
+    return endpoint(RABBITMQ, "rabbitmq://guest:guest@")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_of_the_session() -> Iterator[PrivateBroker]:
+    """Start one for all the tests of a session: it takes seconds."""
+    broker = PrivateBroker()
+    try:
+        broker.start()
+    except CannotStartError as problem:
+        broker.remove()
+        without(str(problem))
+    yield broker
+    broker.remove()
+
+
+@pytest.fixture
+def private_rabbitmq(rabbitmq_of_the_session: PrivateBroker) -> PrivateBroker:
+    """A RabbitMQ that this test may kill, stop and start; it runs when the test begins.
+
+    With the management plugin. Queues of other tests may be in it, so a test names its own anew.
+    """
+    rabbitmq_of_the_session.start()
+    return rabbitmq_of_the_session
 
 
 @pytest.fixture
@@ -79,11 +110,11 @@ def node_modules() -> Path:
     return node.folder / "node_modules"
 
 
-def endpoint(server: Server) -> str:
+def endpoint(server: Server, scheme: str = "http://") -> str:
     """Where the server answers; without it the test skips, and in CI it fails."""
     if not server.answers(BUSY_FOR):
         without(f"{server.name} is not at {server.address}; run: make brokers")
-    return f"http://{server.address}"
+    return f"{scheme}{server.address}"
 
 
 def without(reason: str) -> NoReturn:

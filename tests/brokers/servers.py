@@ -80,6 +80,7 @@ RABBITMQ = Server(
         environment={
             "ERL_EPMD_ADDRESS": probe.HOST,
             "HOME": "{folder}",
+            "RABBITMQ_CONF_ENV_FILE": "{folder}/environment",  # and not the machine's
             "RABBITMQ_CONFIG_FILE": "{folder}/rabbitmq",
             "RABBITMQ_ENABLED_PLUGINS_FILE": "{folder}/plugins",
             "RABBITMQ_LOGS": "-",
@@ -222,6 +223,6 @@ DYNAMODB = Server(
 
 SERVERS = (RABBITMQ, POSTGRES, MARIADB, REDIS, MOTO, LOCALSTACK, DYNAMODB)
 
-# What the present adapters' tests need: the adapters for SQS and DynamoDB. One that needs another
-# server adds it here, and `make test` then brings it up.
-NEEDED = (MOTO, LOCALSTACK, DYNAMODB)
+# What the present adapters' tests need: those for RabbitMQ, SQS and DynamoDB. One that needs
+# another server adds it here, and `make test` then brings it up.
+NEEDED = (RABBITMQ, MOTO, LOCALSTACK, DYNAMODB)

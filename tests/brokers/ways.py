@@ -41,8 +41,45 @@ def by_docker(server: Server) -> Started:
 def by_program(server: Server) -> Started:
     """Run the installed server in a folder and a process group of its own."""
     program = server.program
-    prepare, serve = _located(program.prepare, server), _located(program.serve, server)
+    for words in (program.prepare, program.serve):
+        _located(words, server)
+    folder = own_folder(server)
+    if program.prepare and begin(server, program.prepare, folder).wait():
+        problem = last_line(folder / LOG)
+        shutil.rmtree(folder)
+        raise CannotStartError(f"{program.prepare[0]} failed: {problem}")
+    return serve(server, folder)
+
+
+def own_folder(server: Server) -> Path:
+    """Make a new folder, which is the account's that the server runs as."""
     folder = Path(tempfile.mkdtemp(prefix=f"longshore-{server.name}-"))
+    account = _account(server.program)
+    if account:
+        shutil.chown(folder, account, pwd.getpwnam(account).pw_gid)
+    return folder
+
+
+def serve(server: Server, folder: Path) -> Process:
+    """Run the server in its folder: a new one, or one that it left when it ended."""
+    process = begin(server, server.program.serve, folder)
+    process.returncode = 0  # it outlives this script on purpose, and Popen would warn of that
+    return Process(
+        pid=process.pid,
+        born=birth(process.pid) or "",
+        ends_by=server.program.ends_by,
+        folder=str(folder),
+    )
+
+
+def begin(
+    server: Server, words: Sequence[str], folder: Path, log: str = LOG
+) -> subprocess.Popen[bytes]:
+    """Begin a program of the server's, as its account, in its folder and its environment.
+
+    What it says goes into the file `log` there.
+    """
+    program = server.program
     filled = {
         "folder": str(folder),
         "here": str(HERE),
@@ -50,25 +87,8 @@ def by_program(server: Server) -> Started:
         "port": str(server.port),
     }
     environment = {key: text.format(**filled) for key, text in program.environment.items()}
-    account = _account(program)
-    if account:
-        shutil.chown(folder, account, pwd.getpwnam(account).pw_gid)
-
-    def begin(words: Sequence[str]) -> subprocess.Popen[bytes]:
-        return _begin([word.format(**filled) for word in words], folder, environment, account)
-
-    if prepare and begin(prepare).wait():
-        problem = last_line(folder / LOG)
-        shutil.rmtree(folder)
-        raise CannotStartError(f"{program.prepare[0]} failed: {problem}")
-    process = begin(serve)
-    process.returncode = 0  # it outlives this script on purpose, and Popen would warn of that
-    return Process(
-        pid=process.pid,
-        born=birth(process.pid) or "",
-        ends_by=program.ends_by,
-        folder=str(folder),
-    )
+    located = [word.format(**filled) for word in _located(words, server)]
+    return _begin(located, folder / log, environment, _account(program))
 
 
 def by_package(server: Server) -> Started:
@@ -84,19 +104,19 @@ WAYS = (by_docker, by_program, by_package)
 
 
 def _begin(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], account: str | None
+    words: Sequence[str], log: Path, environment: Mapping[str, str], account: str | None
 ) -> subprocess.Popen[bytes]:
-    with (folder / LOG).open("ab") as log:
+    with log.open("ab") as said:
         return subprocess.Popen(
             words,
-            cwd=folder,
+            cwd=log.parent,
             env=os.environ | environment,
             extra_groups=[] if account else None,
             group=pwd.getpwnam(account).pw_gid if account else None,
             start_new_session=True,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=said,
             user=account,
         )
 

@@ -8,6 +8,18 @@ from tests.brokers.fixtures import (
     localstack_url,
     moto_url,
     node_modules,
+    private_rabbitmq,
+    rabbitmq_of_the_session,
+    rabbitmq_url,
 )
 
-__all__ = ["aws_environment", "dynamodb_url", "localstack_url", "moto_url", "node_modules"]
+__all__ = [
+    "aws_environment",
+    "dynamodb_url",
+    "localstack_url",
+    "moto_url",
+    "node_modules",
+    "private_rabbitmq",
+    "rabbitmq_of_the_session",
+    "rabbitmq_url",
+]

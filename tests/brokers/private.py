@@ -1,0 +1,172 @@
+"""A RabbitMQ of one test's own, on free ports, to be killed, stopped and started again.
+
+It keeps its data through all that. Its name, folder, ports and port mapper are its own, so that it
+is in nobody's way, a RabbitMQ of the machine included; all of them are on loopback only.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.brokers.probe import HOST
+from tests.brokers.record import LOG, last_line
+from tests.brokers.servers import RABBITMQ
+from tests.brokers.shell import CannotStartError
+from tests.brokers.ways import begin, own_folder, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.brokers.record import Process
+    from tests.brokers.servers import Server
+
+STARTS_WITHIN: Final = 60.0
+ENDS_WITHIN: Final = 30.0
+SAYS_WITHIN: Final = 60.0
+PACE: Final = 0.02
+# Below those that systems give to outgoing connections: one that is free stays so while the
+# broker is down.
+PORTS: Final = range(20_000, 32_000)
+CONFIGURATION: Final = """
+management.tcp.ip = {host}
+management.tcp.port = {management}
+"""
+
+
+class PrivateBroker:
+    """Started by `start`, ended by `kill` or `stop`, and gone with its data after `remove`.
+
+    Not safe for use from several threads at once.
+    """
+
+    def __init__(self) -> None:
+        """Choose its ports. Nothing runs before `start`."""
+        self.port, self.management_port, self._mapper_port, between = free_ports(4)
+        told = {"ERL_EPMD_PORT": str(self._mapper_port), "RABBITMQ_DIST_PORT": str(between)}
+        program = replace(RABBITMQ.program, environment={**RABBITMQ.program.environment, **told})
+        self._server: Server = replace(RABBITMQ, port=self.port, program=program)
+        self._folder: Path | None = None
+        self._mapper: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of its queues, with the account `guest`."""
+        return f"rabbitmq://guest:guest@{HOST}:{self.port}"
+
+    @property
+    def management_url(self) -> str:
+        """Where its management API answers, for the same account."""
+        return f"http://{HOST}:{self.management_port}"
+
+    def accepts(self) -> bool:
+        """Tell whether it takes connections now."""
+        return self._server.answers()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections. Idempotent.
+
+        Raises `CannotStartError`, which says why not.
+        """
+        self.begin()
+        deadline = time.monotonic() + STARTS_WITHIN
+        while not self.accepts():
+            if not self._runs() or time.monotonic() > deadline:
+                said = last_line(self._made() / LOG)
+                raise CannotStartError(f"a private RabbitMQ gave no answer: {said}")
+            time.sleep(PACE)
+
+    def begin(self) -> None:
+        """Start it, and wait for nothing. Idempotent."""
+        folder = self._made()
+        if not self._runs():
+            self._process = serve(self._server, folder)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would. Harmless when it does not run."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in good order. Harmless when it does not run."""
+        self._end(signal.SIGTERM)
+
+    def told(self, *words: str) -> str:
+        """Run `rabbitmqctl` with these words; what it printed."""
+        said = self._made() / "said"
+        said.unlink(missing_ok=True)
+        command = ["rabbitmqctl", "--quiet", *words]
+        code = begin(self._server, command, said.parent, said.name).wait(SAYS_WITHIN)
+        text = said.read_text(encoding="utf-8")
+        if code:
+            raise AssertionError(f"rabbitmqctl {' '.join(words)}: {text}")
+        return text
+
+    def remove(self) -> None:
+        """End it with all that is its own. Idempotent."""
+        self.kill()
+        if self._mapper is not None:
+            self._mapper.kill()
+            self._mapper.wait()
+            self._mapper = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder)
+            self._folder = None
+
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.runs()
+
+    def _made(self) -> Path:
+        """Its folder, with what it reads in it, and its port mapper, which outlives its deaths."""
+        if self._folder is not None:
+            return self._folder
+        source = self._server.program.source
+        if not source.find(self._server.program.serve[0]):
+            source.install()
+        self._folder = own_folder(self._server)
+        ports = {"host": HOST, "management": self.management_port}
+        for name, text in (
+            ("rabbitmq.conf", CONFIGURATION.format(**ports)),
+            ("plugins", "[rabbitmq_management].\n"),
+        ):
+            (self._folder / name).write_text(text, encoding="utf-8")
+        words = ["epmd", "-port", str(self._mapper_port), "-address", HOST]
+        self._mapper = begin(self._server, words, self._folder)
+        return self._folder
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None or not process.runs():
+            return
+        os.killpg(process.pid, how)
+        deadline = time.monotonic() + ENDS_WITHIN
+        while process.runs() or self.accepts():
+            if time.monotonic() > deadline:
+                os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(PACE)
+        os.waitpid(process.pid, 0)
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Ports that nobody listens on."""
+    chance = random.SystemRandom()  # tests repeat the other's numbers, and run side by side
+    with ExitStack() as held:
+        found: list[int] = []
+        while len(found) < count:
+            port = chance.choice(PORTS)
+            listener = held.enter_context(socket.socket())
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                continue
+            found.append(port)
+        return found
