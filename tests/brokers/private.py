@@ -7,17 +7,15 @@ is in nobody's way, a RabbitMQ of the machine included; all of them are on loopb
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.brokers.ports import free_ports
 from tests.brokers.probe import HOST
 from tests.brokers.record import LOG, last_line
 from tests.brokers.servers import RABBITMQ
@@ -25,8 +23,6 @@ from tests.brokers.shell import CannotStartError
 from tests.brokers.ways import begin, own_folder, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.brokers.record import Process
     from tests.brokers.servers import Server
 
@@ -34,9 +30,6 @@ STARTS_WITHIN: Final = 60.0
 ENDS_WITHIN: Final = 30.0
 SAYS_WITHIN: Final = 60.0
 PACE: Final = 0.02
-# Below those that systems give to outgoing connections: one that is free stays so while the
-# broker is down.
-PORTS: Final = range(20_000, 32_000)
 CONFIGURATION: Final = """
 management.tcp.ip = {host}
 management.tcp.port = {management}
@@ -154,19 +147,3 @@ class PrivateBroker:
                 os.killpg(process.pid, signal.SIGKILL)
             time.sleep(PACE)
         os.waitpid(process.pid, 0)
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """Ports that nobody listens on."""
-    chance = random.SystemRandom()  # tests repeat the other's numbers, and run side by side
-    with ExitStack() as held:
-        found: list[int] = []
-        while len(found) < count:
-            port = chance.choice(PORTS)
-            listener = held.enter_context(socket.socket())
-            try:
-                listener.bind((HOST, port))
-            except OSError:
-                continue
-            found.append(port)
-        return found
