@@ -1,0 +1,242 @@
+"""Publishing with confirms: a window of messages on their way, and what became of each.
+
+Of one thread; it calls nothing but `write`, and is told of what comes. What a lost connection left
+unconfirmed is published again under the same key, in its order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from longshore_adapters.rabbitmq import fields, frames
+from longshore_adapters.rabbitmq.errors import (
+    BlockedError,
+    QueueMissingError,
+    lost,
+    refused,
+    said,
+)
+from longshore_adapters.rabbitmq.wire import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from longshore.errors import LongshoreError
+    from longshore_adapters.rabbitmq.frames import Incoming
+    from longshore_adapters.rabbitmq.wire import Copy
+
+_log = logging.getLogger("longshore.rabbitmq")
+CHANNEL: Final = 1
+WINDOW: Final = 2000
+"""Messages on their way at most; more wait here."""
+WINDOW_BYTES: Final = 8_388_608
+PATIENCE: Final = 30.0
+"""Seconds for a confirmation, blocked or not."""
+RECONNECTING: Final = 3.0
+"""Seconds in which a lost connection may come back before who waits is told."""
+_TRIES: Final = 2
+"""Channels that a batch may be on when they are closed: one of its messages may be the reason."""
+
+
+class Batch:
+    """Messages that are answered together: `done` is called once all answers are there."""
+
+    def __init__(
+        self, targets: Sequence[tuple[str, str]], copies: Sequence[Copy], done: Callable[[], None]
+    ) -> None:
+        """`targets` are an exchange and a routing key for each copy."""
+        self.data: list[bytes] = []
+        heads: dict[tuple[str, str], bytes] = {}
+        for target, copy in zip(targets, copies, strict=True):
+            head = heads.get(target)
+            if head is None:
+                head = heads[target] = frames.publish_head(CHANNEL, *target)
+            self.data.append(head + frames.content(CHANNEL, copy.properties, copy.body))
+        self.ids = [(target[1], copy.id) for target, copy in zip(targets, copies, strict=True)]
+        self.answers: list[LongshoreError | None] = [None] * len(copies)
+        self.left = len(copies)
+        self.begun = monotonic()
+        self.tries = 0
+        self._done = done
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was answered."""
+        return self.left == 0
+
+    def answer(self, place: int, error: LongshoreError | None) -> None:
+        """Answer one message; the last answer ends the batch."""
+        if self.left == 0:
+            return
+        if error is not None:
+            self.answers[place] = error
+        self.left -= 1
+        if self.left == 0:
+            self._done()
+
+    def fail(self, places: Sequence[int], error: LongshoreError) -> None:
+        """Answer all that is unanswered: `places`."""
+        for place in places:
+            self.answers[place] = error
+        if self.left:
+            self.left = 0
+            self._done()
+
+
+class Confirms:
+    """The window over one connection after another."""
+
+    def __init__(self, write: Callable[[bytes], None], where: str) -> None:
+        """`write` puts frames on the present connection; `where` names the server."""
+        self._write = write
+        self._where = where
+        self._up = False
+        self._was_up = False
+        self._blocked = False
+        self._tag = 0
+        self._lowest = 1
+        self._bytes = 0
+        self._sent: dict[int, tuple[Batch, int]] = {}
+        self._waiting: deque[tuple[Batch, int]] = deque()
+        self._batches: dict[Batch, None] = {}
+        self._returned: set[tuple[str, str]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is unanswered."""
+        return bool(self._batches)
+
+    @property
+    def clear(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._sent and not self._waiting
+
+    def submit(self, batch: Batch) -> None:
+        """Publish a batch as soon as the window has room."""
+        if batch.ended:
+            return
+        self._batches[batch] = None
+        self._waiting.extend((batch, place) for place in range(len(batch.data)))
+        self._fill()
+
+    def up(self) -> None:
+        """There is a new connection: publish on it, first what the last one left unconfirmed."""
+        self._up = self._was_up = True
+        self._blocked = False
+        self._open()
+
+    def down(self) -> None:
+        """The connection is gone."""
+        self._up = False
+        self._waiting.extendleft(reversed(self._sent.values()))
+        self._sent.clear()
+        self._bytes = 0
+
+    def failed(self, error: LongshoreError) -> None:
+        """No connection could be made: tell who has waited long enough."""
+        now = monotonic()
+        patience = RECONNECTING if self._was_up else 0.0
+        self._give_up([one for one in self._batches if now - one.begun >= patience], error)
+
+    def refuse(self, error: LongshoreError) -> None:
+        """The server cannot do what is asked of it: tell everybody."""
+        self._give_up([*self._batches], error)
+
+    def block(self, blocked: bool) -> None:  # noqa: FBT001 - a state, as the broker says it
+        """RabbitMQ takes no more messages, or does again."""
+        if blocked:
+            _log.warning("RabbitMQ at %s has blocked publishers: memory or disk", self._where)
+        self._blocked = blocked
+        self._fill()
+
+    def expire(self, now: float) -> None:
+        """Answer what has waited too long."""
+        late = [one for one in self._batches if now - one.begun >= PATIENCE]
+        if late:
+            error = BlockedError(PATIENCE) if self._blocked else lost(self._where)
+            self._give_up(late, error)
+
+    def handle(self, came: Incoming) -> None:
+        """Take what came on the channel."""
+        if came.method == frames.ACK:
+            tag, multiple = frames.read_settled(came.arguments)
+            self._settle(tag, multiple=multiple, taken=True)
+            self._fill()
+        elif came.method == frames.NACK:
+            tag, multiple = frames.read_settled(came.arguments)
+            self._settle(tag, multiple=multiple, taken=False)
+            self._fill()
+        elif came.method == frames.RETURN:
+            _, key = frames.read_return(came.arguments)
+            self._returned.add((key, read(came.properties).texts.get(fields.MESSAGE_ID, "")))
+        elif came.method == frames.CHANNEL_CLOSE:
+            self._closed(*frames.read_close(came.arguments))
+
+    def _open(self) -> None:
+        self._tag = 0
+        self._lowest = 1
+        self._returned.clear()
+        self._write(frames.open_channel(CHANNEL) + frames.select_confirms(CHANNEL))
+        self._fill()
+
+    def _fill(self) -> None:
+        """Publish as many as the window takes, in one write."""
+        if not self._up or self._blocked or not self._waiting:
+            return
+        parts: list[bytes] = []
+        waiting, sent = self._waiting, self._sent
+        while waiting and len(sent) < WINDOW and self._bytes < WINDOW_BYTES:
+            batch, place = entry = waiting.popleft()
+            if batch.left == 0:
+                continue
+            self._tag += 1
+            sent[self._tag] = entry
+            data = batch.data[place]
+            self._bytes += len(data)
+            parts.append(data)
+        if parts:
+            self._write(b"".join(parts))
+
+    def _settle(self, tag: int, *, multiple: bool, taken: bool) -> None:
+        for each in range(self._lowest, tag + 1) if multiple else (tag,):
+            entry = self._sent.pop(each, None)
+            if entry is None:
+                continue
+            batch, place = entry
+            self._bytes -= len(batch.data[place])
+            name = batch.ids[place]
+            error = None if taken else refused(name[0])
+            if self._returned and name in self._returned:
+                self._returned.discard(name)
+                error = QueueMissingError(name[0])
+            batch.answer(place, error)
+            if batch.left == 0:
+                self._batches.pop(batch, None)
+        if multiple:
+            self._lowest = tag + 1
+
+    def _closed(self, code: int, text: str) -> None:
+        """The channel was closed: by one of the messages on it, which is not known."""
+        self._write(frames.confirm_close(CHANNEL))
+        on_it = dict.fromkeys(batch for batch, _ in self._sent.values())
+        first = next(iter(self._sent.values()), None)
+        queue = "" if first is None else first[0].ids[first[1]][0]
+        error = said(code, text, queue)
+        for batch in on_it:
+            batch.tries += 1
+        self.down()
+        self._up = True
+        self._give_up([batch for batch in on_it if batch.tries >= _TRIES], error)
+        self._open()
+
+    def _give_up(self, batches: Sequence[Batch], error: LongshoreError) -> None:
+        unanswered: dict[Batch, list[int]] = {batch: [] for batch in batches}
+        for batch, place in (*self._sent.values(), *self._waiting):
+            if batch in unanswered:
+                unanswered[batch].append(place)
+        for batch, places in unanswered.items():
+            batch.fail(places, error)
+            del self._batches[batch]

@@ -1,0 +1,125 @@
+"""A third connection, for what is asked now and then: made when it is needed, and kept.
+
+kombu's and py-amqp's own calls wait for their answers, so they run on a thread of their own. An
+error of a channel is that of one question; after one of the connection it is asked once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from longshore.errors import LongshoreError
+from longshore_adapters.rabbitmq.errors import said, unreached
+from longshore_adapters.rabbitmq.link import connect
+from longshore_adapters.rabbitmq.versions import check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from longshore_adapters.rabbitmq.options import Options
+
+T = TypeVar("T")
+
+ANSWER: Final = 15.0
+"""Seconds for an answer."""
+
+
+class Desk:
+    """Asks the broker, one question at a time."""
+
+    def __init__(self, options: Options) -> None:
+        """Nothing is connected before the first question."""
+        self._options = options
+        self._amqp: Any = None
+        self._thread = ThreadPoolExecutor(1, "longshore-rabbitmq-desk")
+
+    async def ask(self, question: Callable[[Any], T], queue: str) -> T:
+        """Ask on a channel of its own, and say what an error means for `queue`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self.ask_now, question, queue)
+
+    def ask_now(self, question: Callable[[Any], T], queue: str) -> T:
+        """Do the same in this thread."""
+        from amqp import AMQPError, ChannelError  # noqa: PLC0415 - the SDK, when it is used
+
+        for attempt in (1, 2):
+            fresh = self._amqp is None
+            try:
+                channel = self._connected().channel()
+                try:
+                    return question(channel)
+                finally:
+                    # Already closed, where the question was refused or the connection is gone.
+                    with contextlib.suppress(AMQPError, OSError, AttributeError):
+                        channel.close()
+            except LongshoreError:
+                raise
+            except ChannelError as error:
+                raise said(error.reply_code or 0, str(error), queue) from error
+            except (AMQPError, OSError, AttributeError) as error:
+                self._forget()
+                if fresh or attempt > 1:
+                    raise unreached(error, str(self._options.hosts[0])) from error
+        raise AssertionError  # the second attempt returns or raises
+
+    async def close(self) -> None:
+        """End the connection. Idempotent."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.close_now)
+
+    def close_now(self) -> None:
+        """Do the same in this thread."""
+        self._thread.submit(self._goodbye).result(ANSWER)
+        self._thread.shutdown(wait=False)
+
+    def _connected(self) -> Any:  # noqa: ANN401 - py-amqp has no types
+        if self._amqp is None:
+            self._amqp = self._opened()
+        return self._amqp
+
+    def _opened(self) -> Any:  # noqa: ANN401 - as above
+        """Connect to the first host that answers."""
+        from amqp import AMQPError  # noqa: PLC0415 - as above
+
+        problem: LongshoreError | None = None
+        for host in self._options.hosts:
+            try:
+                # Without heartbeats, since nobody sends them in between; TCP looks after it.
+                found = connect(
+                    self._options,
+                    host,
+                    purpose="administration",
+                    heartbeat=0,
+                    read_timeout=ANSWER,
+                    write_timeout=ANSWER,
+                )
+            except (AMQPError, OSError) as error:
+                problem = problem or unreached(error, str(host))
+                continue
+            refusal = check_version(self._options, version_of(found))
+            if refusal is None:
+                return found
+            found.collect()
+            raise refusal
+        assert problem is not None  # noqa: S101 - there is a host at least
+        raise problem
+
+    def _goodbye(self) -> None:
+        if self._amqp is not None:
+            with contextlib.suppress(Exception):  # whatever it was, it ends here
+                self._amqp.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._amqp is not None:
+            with contextlib.suppress(Exception):  # it is gone, in whatever state it was
+                self._amqp.collect()
+        self._amqp = None
+
+
+def version_of(connection: Any) -> str:  # noqa: ANN401 - as above
+    """What version the server says it is."""
+    return str(connection.server_properties.get("version", ""))
