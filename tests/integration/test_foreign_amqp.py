@@ -10,6 +10,8 @@ import asyncio
 import json
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -84,20 +86,20 @@ def send(request: pytest.FixtureRequest, dock: Dock, tmp_path: Path) -> Send:
 def send_by_pika(
     dock: Dock, body: str | bytes, headers: Mapping[str, object] = NOTHING, message_id: str = ""
 ) -> str:
-    pika: Any = import_module("pika")
-    identity = message_id or uuid4().hex
     beside = dict(headers)
-    properties = pika.BasicProperties(
-        content_type=beside.pop(MEDIA, JSON),
-        headers=beside,
-        message_id=identity,
-        delivery_mode=2,
-    )
+    identity = message_id or uuid4().hex
+    media = beside.pop(MEDIA, JSON)
+    publish(dock, body, content_type=media, headers=beside, message_id=identity, delivery_mode=2)
+    return identity
+
+
+def publish(dock: Dock, body: str | bytes, **properties: object) -> None:
+    pika: Any = import_module("pika")
+    made = pika.BasicProperties(**properties)
     with pika.BlockingConnection(pika.URLParameters(f"{dock.url}/%2F")) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        channel.basic_publish("", dock.name, body, properties, mandatory=True)
-    return identity
+        channel.basic_publish("", dock.name, body, made, mandatory=True)
 
 
 def send_by_aio_pika(dock: Dock, body: str, headers: Mapping[str, str] = NOTHING) -> str:
@@ -223,8 +225,26 @@ def test_a_message_sent_twice_with_one_id_is_one_task(dock: Dock) -> None:
     assert task.id == task_key("message", dock.name, "m-1")
 
 
+def test_one_header_and_nothing_else_names_the_task(dock: Dock) -> None:
+    publish(dock, "[42]", headers={"task": "invoice.render"})
+
+    (task,) = dock.works()
+
+    assert (task.spec.name, result(task)) == ("invoice.render", [42])
+
+
+def test_a_content_type_and_nothing_else_is_heeded(dock: Dock) -> None:
+    publish(dock, b"[42]", content_type="application/cloudevents+json")
+
+    assert dock.works() == []
+
+    (letter,) = dock.letters()
+    assert "not an object" in (letter.detail or "")
+
+
 def test_headers_of_any_kind_harm_nothing(dock: Dock) -> None:
-    odd = {"a": [1, {"b": None}], "b": True, "c": None, "d": b"\xff", "e": 2**40, "f": 1.5}
+    odd: dict[str, object] = {"a": [1, {"b": None}], "b": True, "c": None, "d": b"\xff", "e": 2**40}
+    odd |= {"f": Decimal("1.5"), "g": datetime.now(UTC), "compression": None}
 
     send_by_pika(dock, '{"order": 42}', {"task": "ship", **odd})
     (task,) = dock.works()
@@ -284,12 +304,14 @@ def test_a_countdown_of_celerys_is_waited_for_in_the_log(dock: Dock) -> None:
     assert task.wake_at.isoformat() == "2099-01-01T00:00:00+00:00"
 
 
-def test_a_task_of_celerys_that_has_expired_is_not_run(dock: Dock) -> None:
-    send_by_celery(dock, name="ship", args=[42], expires="2020-01-01T00:00:00+00:00")
+def test_a_task_of_celerys_keeps_when_it_expires(dock: Dock) -> None:
+    due = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    send_by_celery(dock, name="ship", args=[42], expires=due.isoformat())
 
     (task,) = dock.works()
 
-    assert task.state is TaskState.EXPIRED
+    assert result(task) == "shipped 42"
+    assert task.spec.expires_at == due
 
 
 def test_a_task_of_celerys_in_pickle_is_a_dead_letter(dock: Dock) -> None:
