@@ -11,6 +11,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from longshore.errors import UnavailableError
 from longshore_adapters.rabbitmq import fields, frames
 from longshore_adapters.rabbitmq.errors import (
     BlockedError,
@@ -94,7 +95,6 @@ class Confirms:
         self._write = write
         self._where = where
         self._up = False
-        self._was_up = False
         self._blocked = False
         self._tag = 0
         self._lowest = 1
@@ -124,7 +124,7 @@ class Confirms:
 
     def up(self) -> None:
         """There is a new connection: publish on it, first what the last one left unconfirmed."""
-        self._up = self._was_up = True
+        self._up = True
         self._blocked = False
         self._open()
 
@@ -138,7 +138,7 @@ class Confirms:
     def failed(self, error: LongshoreError) -> None:
         """No connection could be made: tell who has waited long enough."""
         now = monotonic()
-        patience = RECONNECTING if self._was_up else 0.0
+        patience = RECONNECTING if type(error) is UnavailableError else 0.0
         self._give_up([one for one in self._batches if now - one.begun >= patience], error)
 
     def refuse(self, error: LongshoreError) -> None:

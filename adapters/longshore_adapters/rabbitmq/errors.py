@@ -33,6 +33,10 @@ class QueueMissingError(UnavailableError):
         )
 
 
+class RefusedError(UnavailableError):
+    """RabbitMQ knows this user, password or virtual host not, and will not in a moment."""
+
+
 class BlockedError(UnavailableError):
     """RabbitMQ takes no messages: it is short of memory or disk."""
 
@@ -74,12 +78,12 @@ def unreached(error: BaseException, where: str) -> LongshoreError:
     code = getattr(error, "reply_code", None)
     text = str(error)
     if code == _REFUSED or "ACCESS_REFUSED" in text:
-        return UnavailableError(
+        return RefusedError(
             f"RabbitMQ at {where} does not accept this user and password ({text[:200]}); "
             "correct them in the URL"
         )
     if code == _NO_VHOST or "NOT_ALLOWED" in text:
-        return UnavailableError(
+        return RefusedError(
             f"RabbitMQ at {where} refused the connection ({text[:200]}); check the virtual host in "
             "the URL, and the user's permissions"
         )

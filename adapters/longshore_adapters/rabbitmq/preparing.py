@@ -42,7 +42,7 @@ class Prepared:
         if isinstance(first, UnavailableError) and all(
             isinstance(answer, UnavailableError) for answer in self.answers
         ):
-            raise first
+            raise first.with_traceback(None)  # it may be the answer to others as well
         return self.answers
 
 

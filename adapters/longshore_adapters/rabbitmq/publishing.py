@@ -62,6 +62,8 @@ class Publisher:
         if self._timer is None:
             self._timer = self._loop.call_later(LOOKS, self._look)
         await answered
+        if self._problem is not None:
+            raise self._problem
         return batch.answers
 
     async def close(self) -> None:
@@ -71,7 +73,8 @@ class Publisher:
         while self._confirms.busy and self._loop.time() < end:
             await asyncio.sleep(0.01)
         if self._confirms.busy:
-            self._confirms.failed(UnavailableError("closed before RabbitMQ confirmed; send again"))
+            message = "closed before RabbitMQ had confirmed; send again"
+            self._confirms.refuse(UnavailableError(message))
         if self._timer is not None:
             self._timer.cancel()
         self._pump.close()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import ClosedError, LeaseLostError, UnavailableError
 from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.acks import Acks
+from longshore_adapters.rabbitmq.errors import QueueMissingError
 from longshore_adapters.rabbitmq.wire import to_delivery
 
 if TYPE_CHECKING:
@@ -275,6 +276,7 @@ class Taking:
         if self._channel is not None:
             self._consumers.end(self._channel)
         self.lost()
+        self.fail(QueueMissingError(self._names.queue))
 
     # -- settling
 
