@@ -101,8 +101,19 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """A folder with the AWS SDK for JavaScript, as localstack/producers has it."""
-    lock = ROOT / "localstack" / "producers" / "package-lock.json"
-    node = Node(name="javascript", lock=lock, runs_on="node", needs="npm and node")
+    return modules("javascript", ROOT / "localstack" / "producers")
+
+
+@pytest.fixture(scope="session")
+def amqplib_modules() -> Path:
+    """A folder with amqplib, as tests/integration/producers/amqp has it."""
+    return modules("amqplib", ROOT / "tests" / "integration" / "producers" / "amqp")
+
+
+def modules(name: str, package: Path) -> Path:
+    """Install what a package's lock names; without npm the test skips, and in CI it fails."""
+    lock = package / "package-lock.json"
+    node = Node(name=name, lock=lock, runs_on="node", needs="npm and node")
     try:
         node.install()
     except CannotStartError as problem:

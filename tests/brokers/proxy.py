@@ -1,8 +1,9 @@
 """A proxy in front of any server that speaks over TCP, to do to connections what networks do.
 
-`stall` lets bytes pass no more and closes nothing, as a firewall that forgot a connection; `cut`
-resets what is there; `refuse` is a host without the server; `resume` makes it all good again. What
-was asked for holds when the call returns.
+`stall` lets bytes pass no more and closes nothing; `forget` does so to the connections that are
+there and serves new ones, as a firewall does that has forgotten them; `cut` resets what is there;
+`refuse` is a host without the server; `resume` makes it all good again. What was asked for holds
+when the call returns.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ class _Flow:
     target: socket.socket
     held: bytearray = field(default_factory=bytearray)
     ended: bool = False
+    forgotten: bool = False
 
     def wants(self, stalled: set[Way]) -> dict[socket.socket, int]:
         """What it waits for: to read where it holds nothing, else to write."""
-        if self.way in stalled or self.ended:
+        if self.way in stalled or self.ended or self.forgotten:
             return {}
         if self.held:
             return {self.target: selectors.EVENT_WRITE}
@@ -96,6 +98,10 @@ class Proxy:
     def stall(self, *ways: Way) -> None:
         """Let nothing pass these ways, or either where none is named; connect whoever comes."""
         self._do(partial(self._stalled.update, ways or ("up", "down")))
+
+    def forget(self, *ways: Way) -> None:
+        """Do so to the connections there are; whoever connects again is served."""
+        self._do(partial(self._forget, ways or ("up", "down")))
 
     def cut(self) -> None:
         """Reset every connection; whoever connects again is served."""
@@ -207,12 +213,20 @@ class Proxy:
         for link in list(self._links):
             self._drop(link)
 
+    def _forget(self, ways: Collection[Way]) -> None:
+        for link in self._links:
+            for flow in link:
+                flow.forgotten |= flow.way in ways
+
     def _refuse(self) -> None:
         self._deafen()
         self._cut()
 
     def _resume(self) -> None:
         self._stalled.clear()
+        for link in self._links:
+            for flow in link:
+                flow.forgotten = False
         if self._listener is None:
             self._listen()
 

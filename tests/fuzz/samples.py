@@ -14,6 +14,8 @@ from tests.unit.producers import (
     event,
     eventbridge,
     kombu,
+    over_amqp,
+    over_amqp_beside,
     record,
     s3,
     sns,
@@ -23,6 +25,7 @@ from tests.unit.producers import (
 XRAY: Final = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 OWN: Final = Message(id="0198f3aa-0000-7000-8000-000000000000", type="echo", data={"a": 1})
 BINARY: Final = {f"cloudEvents_{name}": str(value) for name, value in event().items()}
+TIMED: Final = over_amqp_beside(event(time=1795341600000, taskpriority=3, taskdelete=True))
 
 SAMPLES: Final[dict[str, tuple[bytes, dict[str, str]]]] = {
     "own": (encode(OWN), {}),
@@ -46,10 +49,8 @@ SAMPLES: Final[dict[str, tuple[bytes, dict[str, str]]]] = {
     ),
     "celery": (kombu(celery([1], {"a": 2}, eta="2026-11-22T12:00:00Z", timelimit=[5, 3])), {}),
     "celery, plain": (text(celery()), {}),
-    "celery, amqp": (
-        b"[[1], {}, {}]",
-        {"task": "echo", "id": "c", "lang": "py", "content-type": "application/json"},
-    ),
+    "celery, amqp": over_amqp(celery([1], {"a": 2}, eta="2026-11-22T12:00:00Z", retries=1)),
+    "binary, amqp": (b"[1]", {f"cloudEvents:{n}": t for n, t in TIMED.items()}),
     "plain": (b'{"order": 42}', {"task": "echo", "traceparent": TRACE}),
     "text": ("grün".encode(), {"task": "echo", "content-type": "text/plain"}),
 }

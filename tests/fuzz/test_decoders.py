@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import HOSTILE
-from tests.fuzz.samples import SAMPLES
+from tests.fuzz.samples import SAMPLES, TIMED
 from tests.fuzz.targets import read
 from tests.unit.messages import json_values
-from tests.unit.producers import celery, event, eventbridge, kombu, record, s3, sns, text
+from tests.unit.producers import celery, event, eventbridge, kombu, over_amqp, record, s3, sns, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +135,12 @@ INPUTS: dict[str, Sample] = {
         b"{}",
         {f"ce-x{number}": "1" for number in range(200)} | {"ce-specversion": "1.0", "ce-type": "t"},
     ),
+    "a limit of celery that is deep": (
+        b"[[], {}, {}]",
+        over_amqp(celery())[1] | {"timelimit": "[" * 100},
+    ),
+    "a time of long ago": (b"", {f"ce-{n}": t for n, t in TIMED.items()} | {"ce-time": "9" * 18}),
+    "retries without end": (b"[[], {}, {}]", over_amqp(celery())[1] | {"retries": "9" * 5000}),
     "headers that are not text": (b"{}", {"task": "\ud800", "traceparent": "\ud800"}),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.brokers.fixtures import (
+    amqplib_modules,
     aws_environment,
     dynamodb_url,
     localstack_url,
@@ -14,6 +15,7 @@ from tests.brokers.fixtures import (
 )
 
 __all__ = [
+    "amqplib_modules",
     "aws_environment",
     "dynamodb_url",
     "localstack_url",

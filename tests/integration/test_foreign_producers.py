@@ -9,41 +9,36 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
 from longshore import Longshore
-from longshore.codec import decode
 from longshore.codec.formats import FORMATS
 from longshore.identity import task_key
-from longshore.queue import SupportsDeadLetters
-from longshore.task import TaskState
-from longshore.task_log import TaskQuery
-from longshore.wiring import open_ports, policy_of, worker_options
-from longshore.worker import Worker
 from tests.brokers.fixtures import REGION
+from tests.integration.dock import (
+    NOTHING,
+    PRODUCERS,
+    TRACE,
+    Dock,
+    declare_tasks,
+    event,
+    message,
+    result,
+    said,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from longshore.message import Message
-    from longshore.queue import DeadLetter
-    from longshore.task import Task
-
-HERE: Final = Path(__file__).parent / "producers"
-TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-DEADLINE: Final = 30.0
-PACE: Final = 0.05
-NOTHING: Final[Mapping[str, str]] = {}
 
 pytestmark = [pytest.mark.once, pytest.mark.timeout(120)]
 
@@ -54,12 +49,8 @@ def client(service: str, url: str) -> Any:
 
 
 @dataclass
-class Dock:
-    """A queue that others fill, and the worker that serves it."""
-
-    url: str
-    app: Longshore
-    name: str
+class QueueOfSqs(Dock):
+    """A queue on LocalStack."""
 
     @property
     def queue_url(self) -> str:
@@ -69,48 +60,9 @@ class Dock:
     def arn(self) -> str:
         return f"arn:aws:sqs:{REGION}:000000000000:{self.name}"
 
-    def waits_for(self, messages: int) -> None:
-        """Wait until the queue holds as many: services hand over in their own time."""
-        sqs = client("sqs", self.url)
-        name = "ApproximateNumberOfMessages"
-        asked = {"QueueUrl": self.queue_url, "AttributeNames": [name]}
-        end = time.monotonic() + DEADLINE
-        while int(sqs.get_queue_attributes(**asked)["Attributes"][name]) < messages:
-            assert time.monotonic() < end, f"the queue never held {messages} messages"
-            time.sleep(PACE)
-
-    def works(self, messages: int = 1) -> list[Task]:
-        """Let a worker empty the queue; the rows of the log."""
-        self.waits_for(messages)
-        return asyncio.run(self._works())
-
-    def letters(self) -> list[DeadLetter]:
-        return asyncio.run(self._letters())
-
-    async def declare(self) -> None:
-        async with open_ports(self.app.settings) as ports:
-            await ports.queue(self.name).declare()
-
-    async def delete(self) -> None:
-        async with open_ports(self.app.settings) as ports:
-            await ports.queue(self.name).delete()
-
-    async def _works(self) -> list[Task]:
-        settings = self.app.settings
-        options = replace(worker_options(settings, (self.name,)), burst=True, publish=False)
-        async with open_ports(settings) as ports, asyncio.timeout(DEADLINE):
-            await Worker(ports, self.app.registry, policy_of(settings), options).run()
-            return list((await ports.task_log.find(TaskQuery(), limit=10)).tasks)
-
-    async def _letters(self) -> list[DeadLetter]:
-        async with open_ports(self.app.settings) as ports:
-            queue = ports.queue(self.name)
-            assert isinstance(queue, SupportsDeadLetters)
-            return await queue.dead_letters(limit=10)
-
 
 @pytest.fixture
-def dock(localstack_url: str, aws_environment: None, tmp_path: Path) -> Iterator[Dock]:
+def dock(localstack_url: str, aws_environment: None, tmp_path: Path) -> Iterator[QueueOfSqs]:
     name = f"foreign-{uuid4().hex[:12]}"
     log = f"sqlite:///{tmp_path / 'log.db'}"
     reads = {"formats": list(FORMATS), "fetch_from": [f"s3://{name}/large"]}
@@ -122,26 +74,15 @@ def dock(localstack_url: str, aws_environment: None, tmp_path: Path) -> Iterator
         poll="1s",
         queues={name: {"task": "ship", **reads}},
     )
-    dock = Dock(localstack_url, app, name)
+    dock = QueueOfSqs(localstack_url, app, name)
     asyncio.run(dock.declare())
     yield dock
     asyncio.run(dock.delete())
 
 
 @pytest.fixture(autouse=True)
-def _tasks(dock: Dock) -> None:
-    @dock.app.task
-    async def ship(order: int) -> str:
-        return f"shipped {order}"
-
-    @dock.app.on("order.placed", source="foreign-*")
-    @dock.app.task(name="invoice.render")
-    async def render(order: int, copies: int = 1) -> list[int]:
-        return [order] * copies
-
-    @dock.app.on("ObjectCreated:*", source="aws:s3")
-    async def store(records: list[dict[str, Any]]) -> list[str]:
-        return [record["s3"]["object"]["key"] for record in records]
+def _tasks(dock: QueueOfSqs) -> None:
+    declare_tasks(dock.app)
 
 
 class Send(Protocol):
@@ -151,7 +92,7 @@ class Send(Protocol):
 
 
 @pytest.fixture(params=["aws", "boto3", "javascript"])
-def send(request: pytest.FixtureRequest, dock: Dock, tmp_path: Path) -> Send:
+def send(request: pytest.FixtureRequest, dock: QueueOfSqs, tmp_path: Path) -> Send:
     """Each of the clients in its turn."""
     if request.param == "aws":
         return partial(send_by_aws, dock)
@@ -159,7 +100,7 @@ def send(request: pytest.FixtureRequest, dock: Dock, tmp_path: Path) -> Send:
         return partial(send_by_boto3, dock)
     # Node looks for packages beside the script, wherever it is called from.
     (tmp_path / "node_modules").symlink_to(request.getfixturevalue("node_modules"))
-    shutil.copy(HERE / "send.mjs", tmp_path)
+    shutil.copy(PRODUCERS / "send.mjs", tmp_path)
     return partial(send_by_javascript, dock, tmp_path / "send.mjs")
 
 
@@ -167,14 +108,14 @@ def typed(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
 
 
-def send_by_boto3(dock: Dock, body: str, attributes: Mapping[str, str] = NOTHING) -> str:
+def send_by_boto3(dock: QueueOfSqs, body: str, attributes: Mapping[str, str] = NOTHING) -> str:
     sent = client("sqs", dock.url).send_message(
         QueueUrl=dock.queue_url, MessageBody=body, MessageAttributes=typed(attributes)
     )
     return str(sent["MessageId"])
 
 
-def send_by_aws(dock: Dock, body: str, attributes: Mapping[str, str] = NOTHING) -> str:
+def send_by_aws(dock: QueueOfSqs, body: str, attributes: Mapping[str, str] = NOTHING) -> str:
     aws = str(Path(sys.executable).with_name("aws"))
     whose = ["--endpoint-url", dock.url, "--queue-url", dock.queue_url]
     what = ["--message-body", body, "--message-attributes", json.dumps(typed(attributes))]
@@ -182,41 +123,24 @@ def send_by_aws(dock: Dock, body: str, attributes: Mapping[str, str] = NOTHING) 
 
 
 def send_by_javascript(
-    dock: Dock, script: Path, body: str, attributes: Mapping[str, str] = NOTHING
+    dock: QueueOfSqs, script: Path, body: str, attributes: Mapping[str, str] = NOTHING
 ) -> str:
     return said(["node", str(script), dock.queue_url, body, json.dumps(attributes)])
 
 
-def send_by_celery(dock: Dock, **call: object) -> str:
-    script = str(HERE / "send_celery.py")
-    return said([sys.executable, script, dock.url, dock.name, dock.queue_url, json.dumps(call)])
-
-
-def said(words: list[str]) -> str:
-    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=DEADLINE)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def message(task: Task) -> Message:
-    body = task.body or task.spec.body
-    return decode(body)
-
-
-def result(task: Task) -> object:
-    assert task.state is TaskState.SUCCEEDED, (task.state, task.error)
-    return json.loads(task.result or b"null")
-
-
-def event(**attributes: object) -> dict[str, object]:
-    required = {"specversion": "1.0", "id": "7b1f", "source": "/billing", "type": "invoice.render"}
-    return required | attributes
+def send_by_celery(dock: QueueOfSqs, **call: object) -> str:
+    login = {"access_key_id": "test", "secret_access_key": "test"}
+    queues = {dock.name: {"url": dock.queue_url, **login}}
+    options = {"region": REGION, "is_secure": False, "predefined_queues": queues}
+    broker = f"sqs://test:test@{urlsplit(dock.url).netloc}"
+    words = [broker, json.dumps(options), dock.name, json.dumps(call)]
+    return said([sys.executable, str(PRODUCERS / "send_celery.py"), *words])
 
 
 # ------------------------------------------------------------------------------ to SQS directly
 
 
-def test_a_bare_body_is_the_arguments_of_the_queues_task(dock: Dock, send: Send) -> None:
+def test_a_bare_body_is_the_arguments_of_the_queues_task(dock: QueueOfSqs, send: Send) -> None:
     message_id = send('{"order": 42}')
 
     (task,) = dock.works()
@@ -225,7 +149,7 @@ def test_a_bare_body_is_the_arguments_of_the_queues_task(dock: Dock, send: Send)
     assert task.id == task_key("message", dock.name, message_id)
 
 
-def test_attributes_name_the_task_and_carry_the_trace(dock: Dock, send: Send) -> None:
+def test_attributes_name_the_task_and_carry_the_trace(dock: QueueOfSqs, send: Send) -> None:
     message_id = send(
         '{"order": 42, "copies": 2}', {"task": "invoice.render", "traceparent": TRACE}
     )
@@ -237,7 +161,7 @@ def test_attributes_name_the_task_and_carry_the_trace(dock: Dock, send: Send) ->
     assert message(task).traceparent == TRACE
 
 
-def test_a_whole_event_sent_twice_is_one_task(dock: Dock, send: Send) -> None:
+def test_a_whole_event_sent_twice_is_one_task(dock: QueueOfSqs, send: Send) -> None:
     body = json.dumps(event(data={"order": 42}, traceparent=TRACE))
 
     send(body)
@@ -249,7 +173,7 @@ def test_a_whole_event_sent_twice_is_one_task(dock: Dock, send: Send) -> None:
     assert message(task).traceparent == TRACE
 
 
-def test_an_event_of_the_cloudevents_sdk_is_a_task(dock: Dock) -> None:
+def test_an_event_of_the_cloudevents_sdk_is_a_task(dock: QueueOfSqs) -> None:
     made: Any = import_module("cloudevents.core.v1.event").CloudEvent(
         event(traceparent=TRACE, datacontenttype="application/json", subject="order 42"),
         {"order": 42},
@@ -264,7 +188,7 @@ def test_an_event_of_the_cloudevents_sdk_is_a_task(dock: Dock) -> None:
     assert (message(task).traceparent, message(task).subject) == (TRACE, "order 42")
 
 
-def test_the_trace_of_x_ray_goes_on(dock: Dock) -> None:
+def test_the_trace_of_x_ray_goes_on(dock: QueueOfSqs) -> None:
     header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
     client("sqs", dock.url).send_message(
         QueueUrl=dock.queue_url,
@@ -278,7 +202,7 @@ def test_the_trace_of_x_ray_goes_on(dock: Dock) -> None:
     assert message(task).traceparent == trace
 
 
-def test_what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(dock: Dock) -> None:
+def test_what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(dock: QueueOfSqs) -> None:
     send_by_boto3(dock, "order 41, please")
     send_by_boto3(dock, '{"order": 42}')
 
@@ -293,14 +217,14 @@ def test_what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(dock: Dock) -
 
 
 @pytest.fixture
-def topic(dock: Dock) -> Iterator[str]:
+def topic(dock: QueueOfSqs) -> Iterator[str]:
     sns = client("sns", dock.url)
     arn = sns.create_topic(Name=dock.name)["TopicArn"]
     yield arn
     sns.delete_topic(TopicArn=arn)
 
 
-def subscribe(dock: Dock, topic: str, *, raw: bool) -> None:
+def subscribe(dock: QueueOfSqs, topic: str, *, raw: bool) -> None:
     client("sns", dock.url).subscribe(
         TopicArn=topic,
         Protocol="sqs",
@@ -309,14 +233,16 @@ def subscribe(dock: Dock, topic: str, *, raw: bool) -> None:
     )
 
 
-def publish(dock: Dock, topic: str, body: object, attributes: Mapping[str, str] = NOTHING) -> str:
+def publish(
+    dock: QueueOfSqs, topic: str, body: object, attributes: Mapping[str, str] = NOTHING
+) -> str:
     sent = client("sns", dock.url).publish(
         TopicArn=topic, Message=json.dumps(body), MessageAttributes=typed(attributes)
     )
     return str(sent["MessageId"])
 
 
-def test_a_message_in_the_envelope_of_sns_is_a_task(dock: Dock, topic: str) -> None:
+def test_a_message_in_the_envelope_of_sns_is_a_task(dock: QueueOfSqs, topic: str) -> None:
     subscribe(dock, topic, raw=False)
     told = {"task": "invoice.render", "traceparent": TRACE}
     message_id = publish(dock, topic, {"order": 42}, told)
@@ -328,7 +254,7 @@ def test_a_message_in_the_envelope_of_sns_is_a_task(dock: Dock, topic: str) -> N
     assert message(task).traceparent == TRACE
 
 
-def test_an_event_in_the_envelope_of_sns_is_a_task(dock: Dock, topic: str) -> None:
+def test_an_event_in_the_envelope_of_sns_is_a_task(dock: QueueOfSqs, topic: str) -> None:
     subscribe(dock, topic, raw=False)
     publish(dock, topic, event(data={"order": 42}, traceparent=TRACE))
 
@@ -339,7 +265,7 @@ def test_an_event_in_the_envelope_of_sns_is_a_task(dock: Dock, topic: str) -> No
     assert message(task).traceparent == TRACE
 
 
-def test_a_raw_message_of_sns_is_a_task(dock: Dock, topic: str) -> None:
+def test_a_raw_message_of_sns_is_a_task(dock: QueueOfSqs, topic: str) -> None:
     subscribe(dock, topic, raw=True)
     publish(dock, topic, {"order": 42}, {"task": "invoice.render", "traceparent": TRACE})
 
@@ -351,7 +277,7 @@ def test_a_raw_message_of_sns_is_a_task(dock: Dock, topic: str) -> None:
 
 
 @pytest.fixture
-def bus(dock: Dock) -> Iterator[Any]:
+def bus(dock: QueueOfSqs) -> Iterator[Any]:
     events = client("events", dock.url)
     events.put_rule(Name=dock.name, EventPattern=json.dumps({"source": [dock.name]}))
     events.put_targets(Rule=dock.name, Targets=[{"Id": "queue", "Arn": dock.arn}])
@@ -360,7 +286,7 @@ def bus(dock: Dock) -> Iterator[Any]:
     events.delete_rule(Name=dock.name)
 
 
-def test_an_event_of_eventbridge_is_the_task_bound_to_it(dock: Dock, bus: Any) -> None:
+def test_an_event_of_eventbridge_is_the_task_bound_to_it(dock: QueueOfSqs, bus: Any) -> None:
     detail = json.dumps({"order": 42, "copies": 2})
     put = {"Source": dock.name, "DetailType": "order.placed", "Detail": detail}
     sent = bus.put_events(Entries=[put])["Entries"][0]["EventId"]
@@ -372,7 +298,7 @@ def test_an_event_of_eventbridge_is_the_task_bound_to_it(dock: Dock, bus: Any) -
 
 
 @pytest.fixture
-def bucket(dock: Dock) -> Iterator[str]:
+def bucket(dock: QueueOfSqs) -> Iterator[str]:
     s3 = client("s3", dock.url)
     s3.create_bucket(Bucket=dock.name)
     to = [{"QueueArn": dock.arn, "Events": ["s3:ObjectCreated:*"]}]
@@ -386,7 +312,7 @@ def bucket(dock: Dock) -> Iterator[str]:
 
 
 def test_an_object_put_into_a_bucket_is_a_task_and_the_test_of_s3_is_none(
-    dock: Dock, bucket: str
+    dock: QueueOfSqs, bucket: str
 ) -> None:
     client("s3", dock.url).put_object(Bucket=bucket, Key="in box/a+b.txt", Body=b"x")
 
@@ -411,7 +337,7 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+def shelf(dock: QueueOfSqs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", dock.url)
     made = Shelf(dock.name, client("s3", dock.url))
     made.client.create_bucket(Bucket=made.bucket)
@@ -421,7 +347,7 @@ def shelf(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     made.client.delete_bucket(Bucket=made.bucket)
 
 
-def point(dock: Dock, bucket: str, key: str, of: str, mark: str) -> str:
+def point(dock: QueueOfSqs, bucket: str, key: str, of: str, mark: str) -> str:
     """Send what Amazon's extended client sends: where it is, and its size as a number."""
     body = json.dumps([of, {"s3BucketName": bucket, "s3Key": key}])
     sent = client("sqs", dock.url).send_message(
@@ -438,7 +364,7 @@ LEGACY: Final = ("com.amazon.sqs.javamessaging.MessageS3Pointer", "SQSLargePaylo
 
 @pytest.mark.parametrize("kind", [NEW, LEGACY], ids=["new", "legacy"])
 def test_a_message_of_the_extended_client_is_the_task_that_lies_in_s3(
-    shelf: Shelf, dock: Dock, kind: tuple[str, str]
+    shelf: Shelf, dock: QueueOfSqs, kind: tuple[str, str]
 ) -> None:
     shelf.put("large/in box/7b1f", {"order": 42})
     message_id = point(dock, shelf.bucket, "large/in box/7b1f", *kind)
@@ -450,7 +376,7 @@ def test_a_message_of_the_extended_client_is_the_task_that_lies_in_s3(
     assert len(task.spec.body) < 1000
 
 
-def test_an_event_whose_data_lie_in_s3_is_a_task_with_them(shelf: Shelf, dock: Dock) -> None:
+def test_an_event_whose_data_lie_in_s3_is_a_task_with_them(shelf: Shelf, dock: QueueOfSqs) -> None:
     shelf.put("large/7b1f", {"order": 42, "copies": 2})
     send_by_boto3(dock, json.dumps(event(dataref=f"s3://{shelf.bucket}/large/7b1f")))
 
@@ -461,7 +387,7 @@ def test_an_event_whose_data_lie_in_s3_is_a_task_with_them(shelf: Shelf, dock: D
 
 
 def test_a_place_that_is_not_allowed_makes_a_dead_letter_though_it_can_be_read(
-    shelf: Shelf, dock: Dock
+    shelf: Shelf, dock: QueueOfSqs
 ) -> None:
     shelf.put("secret", {"order": 41})
     shelf.put("large/7b1f", {"order": 42})
@@ -478,7 +404,7 @@ def test_a_place_that_is_not_allowed_makes_a_dead_letter_though_it_can_be_read(
     assert any("has a step such as '..' in it" in one for one in details)
 
 
-def test_an_object_that_is_gone_makes_a_dead_letter(shelf: Shelf, dock: Dock) -> None:
+def test_an_object_that_is_gone_makes_a_dead_letter(shelf: Shelf, dock: QueueOfSqs) -> None:
     send_by_boto3(dock, json.dumps(event(dataref=f"s3://{shelf.bucket}/large/gone")))
 
     tasks = dock.works()
@@ -491,7 +417,7 @@ def test_an_object_that_is_gone_makes_a_dead_letter(shelf: Shelf, dock: Dock) ->
 # ------------------------------------------------------------------------------------ by Celery
 
 
-def test_a_task_of_celerys_own_client_is_a_task(dock: Dock) -> None:
+def test_a_task_of_celerys_own_client_is_a_task(dock: QueueOfSqs) -> None:
     sent = send_by_celery(
         dock,
         name="invoice.render",
@@ -507,7 +433,7 @@ def test_a_task_of_celerys_own_client_is_a_task(dock: Dock) -> None:
     assert message(task).traceparent == TRACE
 
 
-def test_a_task_of_celerys_in_pickle_is_a_dead_letter(dock: Dock) -> None:
+def test_a_task_of_celerys_in_pickle_is_a_dead_letter(dock: QueueOfSqs) -> None:
     send_by_celery(dock, name="invoice.render", args=[42], serializer="pickle")
 
     tasks = dock.works()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:orders"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -101,6 +105,23 @@ def celery(
         },
         "properties": {"correlation_id": "3f9b", "body_encoding": "base64", "priority": 0},
     }
+
+
+def over_amqp(envelope: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """What Celery's client sends to an AMQP broker instead: its body, and attributes beside it."""
+    kept = {name: envelope[name] for name in ("content-type", "content-encoding")}
+    return base64.b64decode(envelope["body"]), over_amqp_beside(envelope["headers"] | kept)
+
+
+def over_amqp_beside(given: Mapping[str, object]) -> dict[str, str]:
+    """Headers of AMQP as decoders see them, see docs/wire-format.md."""
+    return {name: in_words(value) for name, value in given.items() if value is not None}
+
+
+def in_words(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def kombu(envelope: dict[str, Any]) -> bytes:

@@ -68,8 +68,6 @@ _SENT: Final = {
 """Those that are written as properties; RabbitMQ acts on some of the others."""
 _KEY: Final = field(KEY, "")[:-4]
 _DURABLE: Final = 2
-_BARE: Final = 2
-"""Headers and texts of a message of ours that has no attributes: its key, twice."""
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
 
@@ -196,10 +194,13 @@ def to_delivery(
         receives=receives_of(headers, redelivered=redelivered),
         sent_at=moment(found.timestamp),
         group=group if isinstance(group, str) else None,
-        attributes=attributes_of(found)
-        if key is None or len(headers) + len(found.texts) > _BARE
-        else {},
+        attributes={} if _is_bare(found) else attributes_of(found),
     )
+
+
+def _is_bare(found: Properties) -> bool:
+    """Whether there is nothing but a key and an id: most messages of ours have no more."""
+    return len(found.headers) == 1 and KEY in found.headers and len(found.texts) <= 1
 
 
 def receives_of(headers: Mapping[str, object], *, redelivered: bool) -> int:
@@ -219,7 +220,7 @@ def attributes_of(found: Properties) -> dict[str, str]:
     read_as = {
         name: text_of(value)
         for name, value in found.headers.items()
-        if name not in OURS and name not in _BROKERS
+        if name not in OURS and name not in _BROKERS and value is not None
     }
     for flag, text in found.texts.items():
         name = _TEXTS.get(flag)

@@ -51,13 +51,14 @@ class Event:
 
     `key` is its task key where source and id do not make it. `is_named` says that the type is
     meant for a task's name, so that no other task may stand in for it. `body` is what came, where
-    it can be read again by itself.
+    it can be read again by itself. `used` attempts were made before, by another system.
     """
 
     message: Message
     key: TaskId | None = None
     is_named: bool = False
     body: bytes | None = None
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,7 @@ class Foreign:
         """`ids` make a key at receipt where nothing else does (protocol.md §14)."""
         self._detector = Detector(policy.formats, split=policy.split)
         self._task = policy.task
+        self._retry = policy.retry
         self._registry = registry
         self._ids = ids
 
@@ -109,10 +110,21 @@ class Foreign:
             problem = f"it means {count:,} tasks and the limit is {MAX_TASKS:,}"
             raise MessageError(problem)
         return [
-            _part(event, name, _key(event, name, names, queue), pointer)
+            _part(self._limited(event, name), name, _key(event, name, names, queue), pointer)
             for event, names in named
             for name in names
         ]
+
+    def _limited(self, event: Event, name: str) -> Event:
+        """Count what another system tried among the attempts of the task; one is always left."""
+        if not event.used:
+            return event
+        own = self._registry.get(name).options.retry if name in self._registry else None
+        allowed = (own or self._retry).attempts
+        if allowed is None:
+            return event
+        left = max(1, allowed - event.used)
+        return replace(event, message=replace(event.message, taskattempts=left))
 
     def _names(self, event: Event) -> Sequence[str]:
         """The tasks of an event: those bound to it, the one it is named for, or the queue's."""

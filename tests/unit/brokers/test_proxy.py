@@ -135,6 +135,24 @@ def test_whoever_comes_to_a_stalled_proxy_is_connected_and_hears_nothing(proxy: 
         assert heard(client, 5) == b"hello"
 
 
+def test_a_forgotten_connection_is_silent_and_open_and_a_new_one_is_served(
+    client: socket.socket, proxy: Proxy
+) -> None:
+    client.sendall(b"before")
+    heard(client, 6)
+
+    proxy.forget("up")
+    client.sendall(b"while it lasts")
+    silent = is_silent(client)
+    with connected(proxy) as again:
+        again.sendall(b"hello")
+        served = heard(again, 5)
+    proxy.resume()
+
+    assert (silent, served) == (True, b"hello")
+    assert heard(client, 14) == b"while it lasts"
+
+
 def test_a_cut_resets_what_is_there_and_serves_who_comes_again(
     client: socket.socket, proxy: Proxy
 ) -> None:

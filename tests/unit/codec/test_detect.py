@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -11,11 +12,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from longshore.codec import DEFAULT_FORMATS, FORMATS
+from longshore.codec import DEFAULT_FORMATS, FORMATS, event_of
 from longshore.codec.detect import Detector
 from longshore.codec.raw import Pointer
+from longshore.message import Message
 from tests.unit.codec.asking import SENT, SPLIT, ask, events, one, raw_of, refusal
+from tests.unit.messages import json_values, messages
 from tests.unit.producers import (
     POINTER,
     S3_TEST,
@@ -25,6 +30,8 @@ from tests.unit.producers import (
     event,
     eventbridge,
     kombu,
+    over_amqp,
+    over_amqp_beside,
     record,
     s3,
     sns,
@@ -76,6 +83,51 @@ def test_a_binary_event_is_read_from_its_headers(prefix: str) -> None:
     assert (message.id, message.source, message.type) == ("7b", "/billing", "echo")
     assert (message.data, message.time, message.taskpriority) == ({"a": 1}, SENT, 9)
     assert message.extensions == {"taskdelete": True, "mine": "x"}
+
+
+@pytest.mark.parametrize("time", ["1795341600000", "2026-11-22T10:00:00+00:00"])
+def test_a_time_in_a_header_may_be_milliseconds_since_1970(time: str) -> None:
+    message = one(b"", **headers("cloudEvents_", time=time, notbefore=time))
+
+    assert (message.time, message.notbefore) == (SENT, SENT)
+
+
+@pytest.mark.parametrize("time", ["", "-1", "9" * 18, "9" * 5000, "1795341600.5", "soon"])
+def test_a_time_in_a_header_must_be_one(time: str) -> None:
+    assert "time is" in refusal(b"", **headers("cloudEvents_", time=time))
+
+
+@pytest.mark.parametrize("binding", ["amqp", "rabbitmq"])
+def test_what_the_cloudevents_sdk_writes_in_binary_mode_is_read(binding: str) -> None:
+    """Its two bindings are asked, so that a change of their forms is noticed."""
+    media = {"datacontenttype": "application/json", "traceparent": TRACE, "partitionkey": "acme"}
+    made: Any = import_module("cloudevents.core.v1.event").CloudEvent(
+        event(time=SENT, **media), {"order": 42}
+    )
+    sent: Any = import_module(f"cloudevents.core.bindings.{binding}").to_binary_event(made)
+    beside = sent.headers if binding == "rabbitmq" else sent.application_properties
+    body = sent.body if binding == "rabbitmq" else sent.application_data
+
+    message = one(body, **over_amqp_beside(beside), **{"content-type": "application/json"})
+
+    assert (message.id, message.source, message.type, message.time) == (*_CORE, SENT)
+    assert (message.data, message.partitionkey) == ({"order": 42}, "acme")
+    assert message.traceparent == TRACE
+
+
+_CORE = ("7b", "/billing", "echo")
+
+
+@given(sent=messages)
+def test_an_event_in_binary_mode_is_what_it_is_in_structured_mode(sent: Message) -> None:
+    texts = {name: str(value) for name, value in sent.extensions.items()}
+    written = event_of(replace(sent, extensions=texts))
+    data = written.pop("data", None)
+    beside = over_amqp_beside({f"cloudEvents_{n}": value for n, value in written.items()})
+
+    message = one(b"" if data is None else text(data), **beside)
+
+    assert message == one(text(written | {"data": data}))
 
 
 @pytest.mark.parametrize("number", ["", "-1", "x", "9" * 5000, "٣", "1.5", "101"])
@@ -287,14 +339,54 @@ def test_a_task_of_celery_over_sqs_is_read_from_its_body() -> None:
 
 
 def test_a_task_of_celery_over_amqp_is_read_from_its_headers() -> None:
-    attributes = {"task": "echo", "id": "c-1", "lang": "py", "eta": "None", "retries": "0"}
-
-    message = one(
-        text([[1], {}, {"chord": None}]), **attributes, **{"content-type": "application/json"}
+    body, beside = over_amqp(
+        celery([1, "x"], {"a": None}, timelimit=[60, None], eta="2026-11-22T12:00:00+01:00")
     )
 
-    assert (message.type, message.id) == ("echo", "c-1")
-    assert (message.arguments(), message.notbefore) == (([1], {}), None)
+    message = one(body, **beside)
+
+    assert (message.type, message.id) == ("echo", celery()["headers"]["id"])
+    assert message.arguments() == ([1, "x"], {"a": None})
+    assert message.notbefore == datetime(2026, 11, 22, 11, tzinfo=UTC)
+    assert message.tasktimeout == 60
+    assert message.correlationid == celery()["headers"]["root_id"]
+
+
+@pytest.mark.parametrize("nothing", ["", "None", "null"])
+def test_a_header_of_celery_may_be_a_word_for_nothing(nothing: str) -> None:
+    body, beside = over_amqp(celery(eta=nothing, expires=nothing, timelimit=nothing))
+
+    message = one(body, **beside)
+
+    assert (message.notbefore, message.expirytime, message.tasktimeout) == (None, None, None)
+
+
+@given(
+    args=st.lists(json_values, max_size=3),
+    kwargs=st.dictionaries(st.text(), json_values, max_size=3),
+    hard=st.none() | st.integers(),
+    retries=st.integers(),
+)
+def test_a_task_of_celery_is_the_same_over_amqp_and_over_sqs(
+    args: list[object], kwargs: dict[str, object], hard: int | None, retries: int
+) -> None:
+    written = celery(args, kwargs, timelimit=[hard, None], retries=retries)
+    body, beside = over_amqp(written)
+
+    assert events(body, **beside) == events(kombu(written))
+
+
+@pytest.mark.parametrize(
+    ("retries", "used"),
+    [(0, 0), (2, 2), (-1, 0), (None, 0), ("two", 0), (True, 0), ([], 0), (10**30, 1_000_000)],
+)
+def test_the_retries_of_celery_are_attempts_that_were_used(retries: object, used: int) -> None:
+    written = celery(retries=retries)
+    body, beside = over_amqp(written)
+
+    (over_sqs,), (beside_it,) = events(kombu(written)), events(body, **beside)
+
+    assert (over_sqs.used, beside_it.used) == (used, used)
 
 
 def test_a_body_of_celery_may_be_without_base64() -> None:
@@ -374,6 +466,44 @@ CELERY: dict[str, bytes] = {
     "a body of protocol 1": text(celery() | {"body": base64.b64encode(b"{}").decode()}),
     "arguments that are none": kombu(celery() | {"body": base64.b64encode(b"[1,{},{}]").decode()}),
 }
+
+
+HEADERS_OF_CELERY: dict[str, dict[str, Any]] = {
+    "pickle": celery(media="application/x-python-serialize"),
+    "yaml": celery(media="application/x-yaml"),
+    "no content type": celery(media=""),
+    "compressed": celery(compression="application/x-gzip"),
+    "a chain": celery(flow={"chain": [{"task": "next"}]}),
+    "a chord": celery(flow={"chord": {"task": "last"}}),
+    "a name that is none": celery(task="two words"),
+    "a time that is none": celery(eta="soon"),
+    "a number for a time": celery(eta=1795341600),
+    "an empty id": celery(id=""),
+    "a body of protocol 1": celery() | {"body": base64.b64encode(b"{}").decode()},
+}
+
+
+@pytest.mark.parametrize("sent", HEADERS_OF_CELERY.values(), ids=HEADERS_OF_CELERY.keys())
+def test_what_of_celery_cannot_be_run_is_refused_over_amqp(sent: dict[str, Any]) -> None:
+    body, beside = over_amqp(sent)
+
+    assert refusal(body, **beside)
+
+
+def test_what_celery_itself_writes_for_amqp_is_read() -> None:
+    app: Any = import_module("celery").Celery("shop", broker="memory://")
+    task: Any = app.amqp.as_task_v2(
+        "c-1", "echo", ([1],), {"a": 2}, time_limit=30, retries=1, countdown=3600
+    )
+    media, encoding, body = import_module("kombu.serialization").dumps(task.body, "json")
+    beside = over_amqp_beside(task.headers | {"content-type": media, "content-encoding": encoding})
+
+    (found,) = events(body.encode(), **beside)
+
+    assert (found.message.type, found.message.id, found.used) == ("echo", "c-1", 1)
+    assert found.message.arguments() == ([[1]], {"a": 2})
+    assert found.message.tasktimeout == 30
+    assert found.message.notbefore is not None
 
 
 @pytest.mark.parametrize("body", CELERY.values(), ids=CELERY.keys())

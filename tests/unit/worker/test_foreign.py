@@ -33,6 +33,7 @@ from tests.unit.producers import (
     event,
     eventbridge,
     kombu,
+    over_amqp,
     record,
     s3,
     sns,
@@ -243,6 +244,11 @@ CASES: dict[str, Case] = {
         {"a": 1},
         task_key("event", "default", "echo", "urn:celery", celery()["headers"]["id"]),
     ),
+    "celery, amqp": (
+        *over_amqp(celery([], {"a": 1})),
+        {"a": 1},
+        task_key("event", "default", "echo", "urn:celery", celery()["headers"]["id"]),
+    ),
     "plain": (b'{"a": 1}', {}, {"a": 1}, task_key("message", "default", "broker-1")),
 }
 
@@ -436,6 +442,29 @@ async def test_a_task_of_celery_keeps_its_times(yard: Yard) -> None:
     assert result(row) == {"a": 1}
     assert row.body is not None
     assert decode(row.body).tasktimeout == 30
+
+
+@pytest.mark.parametrize(("retries", "left"), [(0, 3), (2, 1), (7, 1)])
+@pytest.mark.parametrize("declared", [True, False])
+async def test_what_celery_tried_before_counts_among_the_attempts(
+    yard: Yard, retries: int, left: int, *, declared: bool
+) -> None:
+    def broken() -> None:
+        raise ValueError("no")
+
+    retry = Retry(attempts=3, backoff="1s", jitter=0)
+    allow(yard, formats=("celery",), retry=Retry(attempts=5) if declared else retry)
+    yard.task(broken, name="echo", retry=retry if declared else None)
+    body, beside = over_amqp(celery(retries=retries))
+    await yard.send(body, **beside)
+
+    await yard.drain()
+    for _ in range(3):
+        await yard.passes(10)
+        await yard.drain()
+
+    row = await only_row(yard)
+    assert (row.state, row.attempts) == (TaskState.FAILED, left)
 
 
 async def test_a_task_of_celery_that_came_too_late_never_starts(yard: Yard) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from longshore.codec.attributes import EVENT_READERS, RANGES
+from longshore.codec.attributes import EVENT_READERS, RANGES, TIMES
 from longshore.codec.cloudevents import read_event
 from longshore.codec.content import data_of
 from longshore.codec.raw import Event
@@ -16,6 +17,7 @@ PREFIXES: Final = ("cloudevents_", "cloudevents:", "ce-", "ce_")
 """Before the names of attributes: those of AMQP, and what is seen on SQS."""
 _BOOLEANS: Final = {"true": True, "false": False}
 _LONGEST_NUMBER: Final = 18
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_binary(raw: Raw, document: object) -> Found:
@@ -29,7 +31,7 @@ def read_binary(raw: Raw, document: object) -> Found:
 
 
 def _attributes(raw: Raw, prefix: str) -> dict[str, object]:
-    """Take the headers of an event; as text says nothing of their kind, numbers are read here."""
+    """Take the headers of an event; as text says nothing of their kind, it is found out here."""
     event: dict[str, object] = {}
     for name, text in raw.attributes.items():
         if name.startswith(prefix):
@@ -39,6 +41,17 @@ def _attributes(raw: Raw, prefix: str) -> dict[str, object]:
 
 
 def _value(name: str, text: str) -> object:
-    if name in RANGES and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER:
-        return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER:
+        if name in RANGES:
+            return int(text)
+        if name in TIMES:
+            return _moment(int(text)) or text
     return _BOOLEANS.get(text.lower(), text) if name == "taskdelete" else text
+
+
+def _moment(milliseconds: int) -> str | None:
+    """Write a time as it is in JSON; over AMQP one may come as milliseconds since 1970."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat()
+    except OverflowError:
+        return None

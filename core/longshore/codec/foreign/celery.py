@@ -1,4 +1,7 @@
-"""Tasks of Celery, protocol 2, as JSON: what its clients send to SQS and to AMQP brokers."""
+"""Tasks of Celery, protocol 2, as JSON: what its clients send to SQS and to AMQP brokers.
+
+Over AMQP the headers are those of the message, and come as text: a list is its JSON there.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,9 @@ _JSON: Final = "application/json"
 _FLOWS: Final = ("callbacks", "errbacks", "chain", "chord")
 _PARTS: Final = 3
 _LONGEST_TIME: Final = 100
+_LONGEST_NUMBER: Final = 18
+_NOTHING: Final = (None, "", "None", "null")
+_MOST_RETRIES: Final = RANGES["taskattempts"][1]
 
 Table = dict[str, object]
 
@@ -88,7 +94,7 @@ def _event(raw: Raw, headers: Mapping[str, object], media: str, body: object) ->
         traceparent=_text(headers.get("traceparent")),
         tracestate=state if isinstance(state, str) else None,
     )
-    return Event(message=message, is_named=True)
+    return Event(message=message, is_named=True, used=_retries(headers.get("retries")))
 
 
 def _data(body: object) -> JsonValue:
@@ -111,7 +117,7 @@ def _data(body: object) -> JsonValue:
 
 def _time(name: str, value: object) -> datetime | None:
     """Read a time of Celery; one without an offset is in UTC, as Celery has it."""
-    if value is None or value in ("", "None"):
+    if value in _NOTHING:
         return None
     try:
         moment = datetime.fromisoformat(_text(value) or "")
@@ -123,9 +129,18 @@ def _time(name: str, value: object) -> datetime | None:
 
 def _timeout(value: object) -> int | None:
     """The hard limit of a task, where it has one."""
+    if isinstance(value, str) and len(value) <= _LONGEST_TIME:
+        value = parse(value.encode(errors="replace"))
     hard = cast("list[object]", value)[0] if isinstance(value, list) and value else None
     low, high = RANGES["tasktimeout"]
     return hard if type(hard) is int and low <= hard <= high else None
+
+
+def _retries(value: object) -> int:
+    """How often it was tried before; what is no number is never."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:_LONGEST_NUMBER])
+    return min(value, _MOST_RETRIES) if type(value) is int and value > 0 else 0
 
 
 def _text(value: object) -> str | None:
