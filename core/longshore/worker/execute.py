@@ -12,6 +12,7 @@ from longshore.worker.outcome import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context as Variables
 
     from longshore.definition import TaskDefinition
     from longshore.worker.children import Child, Children
@@ -60,7 +61,7 @@ class Executors:
         self, held: Holding, definition: TaskDefinition, loop: asyncio.AbstractEventLoop
     ) -> None:
         if definition.executor == "loop":
-            task = loop.create_task(_on_loop(held), context=self._context.copy())
+            task = loop.create_task(_on_loop(held), context=self._variables(held))
             held.interrupt = task.cancel
             self._tasks.add(task)
             task.add_done_callback(partial(self._done, held), context=self._context)
@@ -70,6 +71,11 @@ class Executors:
             child = self._children.reserve(definition.options.memory_limit)
             held.interrupt = child.kill
             self._threads.submit(partial(self._in_child, held, child))
+
+    def _variables(self, held: Holding) -> Variables:
+        """Context variables for one attempt, under its span where it has one."""
+        observed = held.observed
+        return self._context.copy() if observed is None else observed.context(self._context)
 
     def _done(self, held: Holding, task: asyncio.Task[Came]) -> None:
         self._tasks.discard(task)
@@ -81,7 +87,7 @@ class Executors:
     def _on_thread(self, held: Holding, run: Callable[[Holding], object]) -> Callable[[], None]:
         """Run on a thread; what is answered is called on the loop."""
         try:
-            result = self._context.copy().run(run, held)
+            result = self._variables(held).run(run, held)
         except BaseException as error:  # noqa: BLE001 - SystemExit on a thread ends the task too
             return partial(self._ended, held, None, named(held, error))
         return partial(self._ended, held, result, None)
