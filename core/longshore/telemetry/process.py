@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from longshore.errors import ConfigurationError
 from longshore.telemetry.naming import system_of
 from longshore.telemetry.seam import Seam
-from longshore.telemetry.tallies import Tallies
+from longshore.telemetry.tallies import Tallies, Uncounted
 from longshore.telemetry.wanted import exporters, provided
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def telemetry_of(
         if not counting:
             return None
     with _lock:
-        return _made(_mine(), wanted, theirs, options, child=child)
+        return _made(_mine(), wanted, theirs, options, counting=counting, child=child)
 
 
 def preload(mode: Mode, environ: Mapping[str, str] = os.environ) -> None:
@@ -147,6 +148,7 @@ def _made(
     theirs: frozenset[str],
     options: TelemetryOptions,
     *,
+    counting: bool,
     child: bool,
 ) -> Telemetry:
     missing = {signal: name for signal, name in wanted.items() if signal not in theirs}
@@ -160,9 +162,10 @@ def _made(
         _publish(
             mine.tallies, others="metrics" in theirs or "prometheus" in wanted.get("metrics", "")
         )
+    counted = counting or "metrics" in signals
     return Telemetry(
-        mine.tallies,
-        options,
+        mine.tallies if counted else Uncounted(),
+        replace(options, depth_every=options.depth_every if counted else 0.0),
         _tracer() if "traces" in signals else None,
         mine.providers,
         _handler() if "logs" in wanted else None,

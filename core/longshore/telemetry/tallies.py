@@ -134,6 +134,19 @@ class Tallies:
             return [(named(instrument, key), one.copy()) for key, one in found.items()]
 
 
+class Uncounted(Tallies):
+    """Counts nothing, where nobody asked for metrics."""
+
+    def add(self, instrument: Instrument, key: Key, number: float = 1) -> None:
+        """Do nothing."""
+
+    def observe(self, instrument: Instrument, key: Key, value: float) -> None:
+        """Do nothing."""
+
+    def set(self, instrument: Instrument, key: Key, value: float, *, keep: float) -> None:
+        """Do nothing."""
+
+
 def named(instrument: Instrument, key: Key) -> dict[str, str]:
     """Answer a series' attributes by name, without those that are absent."""
     pairs = zip(instrument.attributes, key, strict=True)

@@ -15,10 +15,12 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
+    NonRecordingSpan,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
+    TraceFlags,
     set_span_in_context,
 )
 
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 FRESH: Final = timedelta(hours=1)
 """A task that is to wait longer than this begins a trace of its own: none is days long."""
 _NONE: Final = Context()
+_FOLLOWS: Final = "remoteParentNotSampled:AlwaysOffSampler"
+"""How a sampler says of itself that nothing is recorded below what was not."""
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _LONGEST: Final = 500
 _MOST_NAMES: Final = 1000
 
@@ -98,6 +103,9 @@ class Tracing:
         elif generator is not None:
             self._ids = Derived(generator)
             tracer.id_generator = self._ids  # type: ignore[attr-defined]  # of the SDK's tracers
+        sampler = getattr(tracer, "sampler", None)
+        told = "" if sampler is None else str(sampler.get_description())
+        self._follows = self._ids is not None and _FOLLOWS in told
         self._common: dict[tuple[str, str, str], dict[str, str]] = {}
 
     def attributes(self, operation: str, kind: str, queue: str, task: str = "") -> dict[str, str]:
@@ -130,30 +138,47 @@ class Tracing:
         creation = (
             None if carrier is None else contexts.read(carrier.traceparent, carrier.tracestate)
         )
-        number = ctx.fence or ctx.attempt
-        fresh = creation is not None and self._is_child(message)
-        parent = creation if number == 1 and fresh else None
-        context = _NONE if parent is None else contexts.under(parent, _NONE)
-        if self._ids is not None:
-            self._ids.prepare(*derived(ctx.task_id, number, creation))
-        span = self.tracer.start_span(
-            self.name("process", ctx.queue),
-            context,
-            kind=SpanKind.CONSUMER,
-            attributes=self.attributes("process", "process", ctx.queue, ctx.task_name),
-        )
+        span = self._attempt(ctx, message, delivery, creation)
         own = span.get_span_context()
         ctx.trace = (own.trace_id, own.span_id)
-        if span.is_recording():
-            self._describe(span, ctx, message, delivery, creation)
-            if number > 1 and self._ids is not None:
-                span.add_link(self._before(ctx, number, creation, own, fresh=fresh))
-        baggage = "" if carrier is None else carrier.baggage
         inside = set_span_in_context(span, _NONE)
+        baggage = "" if carrier is None else carrier.baggage
         if baggage:
             inside = contexts.with_baggage(inside, baggage, self.options.baggage)
             baggage = contexts.current_baggage(self.options.baggage, inside)
         return ProcessSpan(span, inside, baggage, always=self.options.always)
+
+    def _attempt(
+        self,
+        ctx: TaskContext,
+        message: Message,
+        delivery: Delivery | None,
+        creation: SpanContext | None,
+    ) -> Span:
+        number = ctx.fence or ctx.attempt
+        fresh = creation is not None and self._is_child(message)
+        trace_id, span_id = derived(ctx.task_id, number, creation)
+        context = _NONE
+        if fresh and number == 1 and creation is not None:
+            if self._follows and not creation.trace_flags.sampled:
+                # What the sampler would say is known, and most tasks of a busy worker come here.
+                return NonRecordingSpan(SpanContext(creation.trace_id, span_id, is_remote=False))
+            context = contexts.under(creation, _NONE)
+        if self._ids is not None:
+            self._ids.prepare(trace_id, span_id)
+        links = [] if creation is None else [Link(creation)]
+        if number > 1 and self._ids is not None:
+            links.append(Link(_before(ctx, number, creation, fresh=fresh)))
+        origin = message.extensions.get("traceorigin")
+        if isinstance(origin, str) and valid_traceparent(origin) is not None:
+            links.append(Link(contexts.read(origin)))
+        return self.tracer.start_span(
+            self.name("process", ctx.queue),
+            context,
+            kind=SpanKind.CONSUMER,
+            attributes=self._described(ctx, message, delivery),
+            links=links,
+        )
 
     def _is_child(self, message: Message) -> bool:
         """Whether a task's first attempt is its creation's child: by what its message says alone.
@@ -165,30 +190,12 @@ class Tracing:
         due, made = message.notbefore, message.time
         return due is None or made is None or due - made <= FRESH
 
-    @staticmethod
-    def _before(
-        ctx: TaskContext,
-        number: int,
-        creation: SpanContext | None,
-        own: SpanContext,
-        *,
-        fresh: bool,
-    ) -> SpanContext:
-        trace, span = derived(ctx.task_id, number - 1, creation)
-        if number - 1 == 1 and fresh and creation is not None:
-            trace = creation.trace_id
-        return SpanContext(trace, span, is_remote=True, trace_flags=own.trace_flags)
-
-    @staticmethod
-    def _describe(
-        span: Span,
-        ctx: TaskContext,
-        message: Message,
-        delivery: Delivery | None,
-        creation: SpanContext | None,
-    ) -> None:
+    def _described(
+        self, ctx: TaskContext, message: Message, delivery: Delivery | None
+    ) -> dict[str, str | int]:
         own = None if delivery is None else delivery.message_id
         said: dict[str, str | int] = {
+            **self.attributes("process", "process", ctx.queue, ctx.task_name),
             "messaging.message.id": own or ctx.task_id,
             "longshore.task.id": ctx.task_id,
             "longshore.task.attempt": ctx.attempt,
@@ -196,12 +203,7 @@ class Tracing:
         }
         if message.correlationid:
             said["messaging.message.conversation_id"] = message.correlationid
-        span.set_attributes(said)
-        if creation is not None:
-            span.add_link(creation)
-        origin = message.extensions.get("traceorigin")
-        if isinstance(origin, str) and valid_traceparent(origin) is not None:
-            span.add_link(contexts.read(origin))
+        return said
 
     def received(self, queue: str, deliveries: Sequence[Delivery], began: int) -> None:
         """Make the span of a poll that brought something, linked to what created each message."""
@@ -281,6 +283,16 @@ class Tracing:
         if span.is_recording():
             _failed(span, error)
         span.end()
+
+
+def _before(
+    ctx: TaskContext, number: int, creation: SpanContext | None, *, fresh: bool
+) -> SpanContext:
+    """Name the attempt before. By an id of its creation's half it was sampled as this one is."""
+    trace, span = derived(ctx.task_id, number - 1, creation)
+    if number - 1 == 1 and fresh and creation is not None:
+        trace = creation.trace_id
+    return SpanContext(trace, span, is_remote=True, trace_flags=_SAMPLED)
 
 
 def _failed(span: Span, error: str | None) -> None:

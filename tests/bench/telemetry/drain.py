@@ -62,9 +62,7 @@ def telemetry(kind: str) -> object:
 
     provider = TracerProvider(ParentBasedTraceIdRatio(RATES[kind]), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=16_384))
-    return Telemetry(
-        Tallies(), TelemetryOptions(), provider.get_tracer("longshore"), None, None
-    )
+    return Telemetry(Tallies(), TelemetryOptions(), provider.get_tracer("longshore"), None, None)
 
 
 if __name__ == "__main__":
