@@ -142,7 +142,7 @@ def _mine() -> _Process:
     return _process
 
 
-def _made(
+def _made(  # noqa: PLR0913 - all that was asked for
     mine: _Process,
     wanted: Mapping[str, str],
     theirs: frozenset[str],
