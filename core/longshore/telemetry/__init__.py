@@ -8,7 +8,7 @@ from longshore.telemetry.following import following
 from longshore.telemetry.instruments import BUCKETS, INSTRUMENTS, Attribute, Instrument, Kind
 from longshore.telemetry.naming import system_of
 from longshore.telemetry.options import TelemetryOptions
-from longshore.telemetry.process import Telemetry, preload, telemetry_of
+from longshore.telemetry.process import Telemetry, end_process, preload, telemetry_of
 from longshore.telemetry.prometheus import CONTENT_TYPE, exposition
 from longshore.telemetry.seam import Seam
 from longshore.telemetry.tallies import Tallies
@@ -30,6 +30,7 @@ __all__ = [
     "TaskFilter",
     "Telemetry",
     "TelemetryOptions",
+    "end_process",
     "exposition",
     "facts_of",
     "following",

@@ -120,6 +120,12 @@ def telemetry_of(
         return _made(_mine(), wanted, theirs, options, counting=counting, child=child)
 
 
+def end_process() -> None:
+    """Export what there is in a child process that ends; nothing where nothing is exported."""
+    if _process is not None and _process.providers is not None:
+        _process.providers.close()
+
+
 def preload(mode: Mode, environ: Mapping[str, str] = os.environ) -> None:
     """Import what exporting will need, before a fork; nothing is made."""
     wanted = exporters(mode, environ)

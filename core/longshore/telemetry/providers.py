@@ -169,9 +169,15 @@ def _named(names: str) -> list[str]:
 
 
 def _resource() -> Resource:
-    """Describe this process; what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say wins."""
-    own = Resource({"service.name": "longshore", "service.instance.id": _instance()})
-    return own.merge(Resource.create())
+    """Describe this process; what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say wins.
+
+    The instance is named here, because one made before a fork would be every child's.
+    """
+    said = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    own = {"service.instance.id": _instance()}
+    if not os.environ.get("OTEL_SERVICE_NAME"):
+        own["service.name"] = "longshore"
+    return Resource.create({key: value for key, value in own.items() if f"{key}=" not in said})
 
 
 def _instance() -> str:

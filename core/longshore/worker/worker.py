@@ -128,7 +128,9 @@ class Worker:
             threads = Threads(self._slots.concurrency, loop)
             self.steering.grown = threads.resize
             stack.callback(threads.close)
-            children = Children(capture=self._options.capture)
+            seam = self._ports.telemetry
+            traced = seam is not None and seam.tracing is not None
+            children = Children(capture=self._options.capture, traced=traced)
             stack.callback(children.close)
             self._executors = Executors(self._ended, threads, children)
             return await self._serve(stack, loop)
