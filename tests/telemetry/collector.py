@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]  # it has no types
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
@@ -112,9 +112,13 @@ def collector(protocol: str) -> Generator[Collected]:
     if protocol == "grpc":
         server = grpc.server(ThreadPoolExecutor(4))
         service = _Service(collected)
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(service, server)
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(service, server)
-        logs_service_pb2_grpc.add_LogsServiceServicer_to_server(service, server)
+        adders: tuple[Any, ...] = (
+            trace_service_pb2_grpc.add_TraceServiceServicer_to_server,
+            metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+            logs_service_pb2_grpc.add_LogsServiceServicer_to_server,
+        )
+        for add in adders:
+            add(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         collected.endpoint = f"http://127.0.0.1:{port}"
         server.start()

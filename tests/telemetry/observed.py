@@ -25,12 +25,11 @@ from longshore.worker import Worker, WorkerOptions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Tracer
 
     from longshore.client import Enqueued
-    from longshore.definition import Executor
     from longshore.ports import Ports
     from longshore.settings import Settings
 
@@ -47,12 +46,9 @@ class Observed:
     exporter: InMemorySpanExporter
     registry: TaskRegistry = field(default_factory=TaskRegistry)
 
-    def task(
-        self, function: Callable[..., Any], executor: Executor | None = None, **options: Any
-    ) -> None:
-        """Register a task; `executor` where it is not what its function suggests."""
-        given = TaskOptions(executor=executor, **options) if executor else TaskOptions(**options)
-        self.registry.add(define(function, options=given))
+    def task(self, function: Callable[..., Any], **options: Any) -> None:
+        """Register a task."""
+        self.registry.add(define(function, options=TaskOptions(**options)))
 
     async def enqueue(self, *names: str, **options: Any) -> list[Enqueued]:
         """Enqueue tasks without arguments, in one call."""
@@ -87,10 +83,13 @@ async def observed(
     sampler: Sampler | None = None,
     options: TelemetryOptions | None = None,
     queue: str = "default",
+    processor: SpanProcessor | None = None,
 ) -> AsyncIterator[Observed]:
     """Open a place under observation, with providers of its own, and remove it afterwards."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    if processor is not None:
+        provider.add_span_processor(processor)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
     chosen = options or TelemetryOptions()
