@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
+from longshore.identity import TaskId
 from longshore.message import Message
 from longshore.protocol import Claim
 from longshore.queue import Outgoing
@@ -125,7 +126,7 @@ async def test_sqs_carries_the_header_of_xray_where_it_is_asked_for(
     settings = Settings.load(url=f"memory://{name}", queue_url=url)
     async with observed(settings, options=TelemetryOptions(xray=wanted)) as app:
         body = b'{"id":"1","traceparent":"%b","data":{}}' % W3C.encode()
-        await app.ports.queue("default").send([Outgoing(key="k", body=body)])  # type: ignore[arg-type]  # any key
+        await app.ports.queue("default").send([Outgoing(key=TaskId("k"), body=body)])
         (came,) = await app.ports.queue("default").receive(
             limit=1, wait=timedelta(seconds=10), lease=timedelta(seconds=30)
         )
@@ -156,9 +157,10 @@ async def test_our_own_requests_have_no_spans_of_botocore_and_a_handlers_have(
     url = f"sqs://?endpoint_url={localstack_url}&prefix={name}-"
     settings = Settings.load(url=f"memory://{name}", queue_url=url)
     async with observed(settings) as app:
+        client: Any = boto3.client  # pyright: ignore[reportUnknownMemberType] - too many overloads
 
         def job() -> None:
-            boto3.client("sqs", endpoint_url=localstack_url).list_queues(QueueNamePrefix=name)
+            client("sqs", endpoint_url=localstack_url).list_queues(QueueNamePrefix=name)
 
         app.task(job)
         others.clear()
