@@ -157,20 +157,20 @@ async def test_our_own_requests_have_no_spans_of_botocore_and_a_handlers_have(
     url = f"sqs://?endpoint_url={localstack_url}&prefix={name}-"
     settings = Settings.load(url=f"memory://{name}", queue_url=url)
     async with observed(settings) as app:
-        client: Any = boto3.client  # pyright: ignore[reportUnknownMemberType] - too many overloads
+        sdk: Any = boto3  # so many overloads are no help
 
         def job() -> None:
-            client("sqs", endpoint_url=localstack_url).list_queues(QueueNamePrefix=name)
+            sdk.client("sqs", endpoint_url=localstack_url).list_queues(QueueNamePrefix=name)
 
         app.task(job)
         others.clear()
         (task,) = await app.enqueue("job")
         await app.work(task)
-        made = [span.name for span in others.get_finished_spans()]
+        made = others.get_finished_spans()
         (process,) = app.spans("process default")
 
-    assert made == ["SQS.ListQueues"]
-    (listed,) = others.get_finished_spans()
+    assert [span.name for span in made] == ["SQS.ListQueues"]
+    (listed,) = made
     assert listed.parent is not None
     assert process.context is not None
     assert listed.parent.span_id == process.context.span_id
