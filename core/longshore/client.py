@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from longshore.protocol import Record, Recorded
     from longshore.queue import QueueCapabilities
     from longshore.task import Task
+    from longshore.telemetry import Creations
 
 _log = logging.getLogger("longshore.client")
 
@@ -69,7 +70,9 @@ class Preparer:
         self._zone = zone
         self._plans: dict[tuple[int, int], Plan] = {}
 
-    def records(self, drafts: Iterable[Draft], now: datetime) -> list[Record]:
+    def records(
+        self, drafts: Iterable[Draft], now: datetime, creations: Creations | None = None
+    ) -> list[Record]:
         """Check and encode every draft before the first is sent. Thread-safe."""
         moments: dict[int, Moment] = {}
         records: list[Record] = []
@@ -78,7 +81,7 @@ class Preparer:
             moment = moments.get(id(plan))
             if moment is None:
                 moment = moments[id(plan)] = plan.at(now)
-            records.append(plan.record(draft.data, self._ids, moment))
+            records.append(plan.record(draft.data, self._ids, moment, creations))
         return records
 
     def _plan(self, draft: Draft) -> Plan:
@@ -107,7 +110,12 @@ class Client:
         Raises `EnqueueError` where some could not be sent; those that were, run. Where none was
         and one error says why, it raises that: `UnavailableError`, `TooLargeError`.
         """
-        return await self.submit(self._preparer.records(drafts, self._ports.clock.now()))
+        now = self._ports.clock.now()
+        telemetry = self._ports.telemetry
+        if telemetry is None:
+            return await self.submit(self._preparer.records(drafts, now))
+        with telemetry.sending(len(drafts)) as creations, telemetry.quiet():
+            return await self.submit(self._preparer.records(drafts, now, creations))
 
     async def submit(self, records: Sequence[Record]) -> list[Enqueued]:
         """Enqueue records that were prepared before; repeating it makes no second task."""

@@ -106,7 +106,8 @@ class Context:
 
     `fence` is the fencing token: it grows with each claim of the task, so that a store that
     remembers the highest one it saw can refuse a stopped worker that wakes up late. `attempt`
-    counts from 1 within `run`. `log` lines and `report` nodes are kept in the task log.
+    counts from 1 within `run`. `log` lines and `report` nodes are kept in the task log. `trace` is
+    the attempt's own span, as numbers, where it has one.
     """
 
     task_id: TaskId
@@ -124,6 +125,7 @@ class Context:
     parent_id: TaskId | None = None
     log_lines: int = 1000
     log_bytes: int = 65_536
+    trace: tuple[int, int] | None = None
     _cancelled: str | None = None
     _noted: tuple[float | None, str | None] | None = None
     _log: LineLog | None = None
@@ -142,6 +144,16 @@ class Context:
         if self._report is None:
             self._report = ReportBuilder()
         return self._report
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace of this attempt, as 32 hexadecimal digits; None where it is not traced."""
+        return None if self.trace is None else f"{self.trace[0]:032x}"
+
+    @property
+    def span_id(self) -> str | None:
+        """The span of this attempt, as 16 hexadecimal digits; None where it is not traced."""
+        return None if self.trace is None else f"{self.trace[1]:016x}"
 
     @property
     def cancelled(self) -> bool:

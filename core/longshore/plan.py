@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from longshore.identity import TaskIds
     from longshore.message import JsonValue
     from longshore.policy import Policy
+    from longshore.telemetry import Creations
     from longshore.when import When
 
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
@@ -105,16 +106,19 @@ class Plan:
         state = TaskState.SCHEDULED if due_at > now else TaskState.QUEUED
         return Moment(now, due_at, expires_at, head_of(event) + b',"id":"', state)
 
-    def record(self, data: JsonValue, ids: TaskIds, moment: Moment) -> Record:
-        """Make the row of one task; its body is encoded here."""
+    def record(
+        self, data: JsonValue, ids: TaskIds, moment: Moment, creations: Creations | None = None
+    ) -> Record:
+        """Make the row of one task; its body is encoded here, and says where it was created."""
         options = self.options
         key = options.key
         task_id = ids() if key is None else task_key("key", self._queue, self._name, key)
+        more = None if creations is None else creations.of(self._queue, self._name, task_id)
         spec = TaskSpec(
             id=task_id,
             name=self._name,
             queue=self._queue,
-            body=encode_behind(moment.head, task_id, data, self._name),
+            body=encode_behind(moment.head, task_id, data, self._name, more),
             created_at=moment.now,
             priority=self._priority,
             max_attempts=self._attempts,

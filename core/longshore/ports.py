@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from longshore.queue import Queue
     from longshore.store import Store
     from longshore.task_log import TaskLog
+    from longshore.telemetry import Seam
     from longshore.together import Together
 
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class Ports:
     """`together` is there only where queue and log are one store; `store` may be missing.
 
-    So may `fetcher`, which reads what messages only point at.
+    So may `fetcher`, which reads what messages only point at, and `telemetry`, where nobody
+    observes.
 
     `random` spreads load and retries, and guards nothing.
     """
@@ -33,6 +35,7 @@ class Ports:
     store: Store | None = None
     together: Together | None = None
     fetcher: Fetcher | None = None
+    telemetry: Seam | None = None
     clock: Clock = field(default_factory=SystemClock)
     ids: TaskIds = field(default_factory=TaskIds)
     random: Random = field(default_factory=Random)

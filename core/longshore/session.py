@@ -19,7 +19,7 @@ from longshore.errors import ClosedError, ConfigurationError
 from longshore.levels import Level
 from longshore.operator import Operator
 from longshore.publish import Publisher
-from longshore.registry import SupportsSync, SupportsSyncSend, find_adapter
+from longshore.registry import SupportsSync, SupportsSyncSend, find_adapter, scheme_of
 from longshore.sending import DirectClient
 from longshore.wiring import (
     is_eager,
@@ -27,6 +27,7 @@ from longshore.wiring import (
     open_ports,
     policy_of,
     preparer_of,
+    telemetry_for,
     urls_of,
     worker_options,
 )
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from longshore.ports import Ports
     from longshore.protocol import Record
     from longshore.settings import Settings
+    from longshore.telemetry import Creations, Seam, Telemetry
     from longshore.together import SyncTogether
 
 T = TypeVar("T")
@@ -69,6 +71,9 @@ class _Opened:
     has_sync: bool | None = None
     direct: DirectClient | None = None
     has_direct: bool | None = None
+    telemetry: Telemetry | None = None
+    seam: Seam | None = None
+    has_telemetry: bool = False
 
 
 class Session:
@@ -97,7 +102,15 @@ class Session:
 
     def enqueue(self, drafts: Iterable[Draft]) -> list[Enqueued]:
         """Enqueue from any thread: without a loop where the adapter can, else through ours."""
-        records = self._preparer.records(drafts, self._clock.now())
+        seam = self._seam()
+        if seam is None:
+            return self._enqueue(drafts, None)
+        several = list(drafts)
+        with seam.sending(len(several)) as creations:
+            return self._enqueue(several, creations)
+
+    def _enqueue(self, drafts: Iterable[Draft], creations: Creations | None) -> list[Enqueued]:
+        records = self._preparer.records(drafts, self._clock.now(), creations)
         together = None if self._eager else self._together()
         if together is not None:
             recorded = together.enqueue(records)
@@ -109,8 +122,14 @@ class Session:
 
     async def aenqueue(self, drafts: Iterable[Draft]) -> list[Enqueued]:
         """Enqueue from a coroutine, without blocking its loop."""
-        records = self._preparer.records(drafts, self._clock.now())
-        return await self.acall(lambda live: self._submit(live, records))
+        seam = self._seam()
+        if seam is None:
+            records = self._preparer.records(drafts, self._clock.now())
+            return await self.acall(lambda live: self._submit(live, records))
+        several = list(drafts)
+        with seam.sending(len(several)) as creations:
+            records = self._preparer.records(several, self._clock.now(), creations)
+            return await self.acall(lambda live: self._submit(live, records))
 
     def drain(self) -> Stopped:
         """Run what is due now, here, and answer when nothing of it is left."""
@@ -180,13 +199,26 @@ class Session:
         pid = os.getpid()
         return self._opened.get(pid) or self._opened.setdefault(pid, _Opened())
 
+    def _seam(self) -> Seam | None:
+        """Answer where to observe, asked for once in a process; None where nobody observes."""
+        mine = self._mine()
+        if not mine.has_telemetry:
+            with mine.lock:
+                if not mine.has_telemetry:
+                    mine.telemetry = telemetry_for(self._settings)
+                    if mine.telemetry is not None:
+                        mine.seam = mine.telemetry.seam(scheme_of(urls_of(self._settings)[0]))
+                    mine.has_telemetry = True
+        return mine.seam
+
     def _portal(self) -> Portal:
         mine = self._mine()
         with mine.lock:
             self._check()
             if mine.portal is None:
+                self._seam()
                 mine.portal = mine.stack.enter_context(
-                    Portal(self._settings, self._clock, self._live)
+                    Portal(self._settings, self._clock, self._live, mine.telemetry)
                 )
             return mine.portal
 
@@ -207,7 +239,9 @@ class Session:
         as_one = queue_url == log_url and logs_everything(self._settings)
         if not as_one or not isinstance(adapter, SupportsSync):
             return None
-        return stack.enter_context(adapter.open_sync(queue_url, self._clock))
+        opened = stack.enter_context(adapter.open_sync(queue_url, self._clock))
+        seam = self._seam()
+        return opened if seam is None else seam.sync_together(opened)
 
     def _direct(self) -> DirectClient | None:
         mine = self._mine()
@@ -226,7 +260,8 @@ class Session:
         if not isinstance(adapter, SupportsSyncSend):
             return None
         sender = stack.enter_context(adapter.open_sender(queue_url, self._clock))
-        direct = DirectClient(sender, self._record)
+        seam = self._seam()
+        direct = DirectClient(sender if seam is None else seam.sender(sender), self._record)
         atexit.register(direct.close)
         stack.callback(atexit.unregister, direct.close)
         return direct
@@ -249,9 +284,16 @@ class Session:
 class Portal:
     """The thread and its loop, with the ports open on it; a context manager."""
 
-    def __init__(self, settings: Settings, clock: Clock, live: Callable[[Ports], Live]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        live: Callable[[Ports], Live],
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """Start nothing yet."""
         self._settings = settings
+        self._telemetry = telemetry
         self._clock = clock
         self._make = live
         self._loop = asyncio.new_event_loop()
@@ -291,10 +333,16 @@ class Portal:
 
     async def _run(self, work: Callable[[Live], Awaitable[T]]) -> T:
         assert self._live is not None  # noqa: S101 - the portal was entered
-        return await work(self._live)
+        seam = self._live.ports.telemetry
+        if seam is None:
+            return await work(self._live)
+        with seam.quiet():
+            return await work(self._live)
 
     async def _open(self) -> None:
-        ports = await self._stack.enter_async_context(open_ports(self._settings, self._clock))
+        ports = await self._stack.enter_async_context(
+            open_ports(self._settings, self._clock, self._telemetry)
+        )
         self._live = self._make(ports)
 
     async def _close(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,15 +22,17 @@ from longshore.registry import find_adapter, scheme_of
 from longshore.retry import Retry, Steps
 from longshore.scheduler import SchedulerOptions
 from longshore.task import TaskState
+from longshore.telemetry import TelemetryOptions, system_of, telemetry_of
 from longshore.worker import Limits, WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from longshore.codec.fetch import Fetcher
     from longshore.identity import TaskIds
     from longshore.registry import Backend
     from longshore.settings import QueueSettings, Settings
+    from longshore.telemetry import Seam, Telemetry
 
 _log = logging.getLogger("longshore")
 _YES = frozenset({"1", "true", "yes"})
@@ -47,22 +50,27 @@ def urls_of(settings: Settings) -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Ports]:
+async def open_ports(
+    settings: Settings, clock: Clock | None = None, telemetry: Telemetry | None = None
+) -> AsyncGenerator[Ports]:
     """Open each URL once and give out its ports; all is closed on leaving.
 
-    `ConfigurationError` where a URL does not serve the port it is set for.
+    With `telemetry` they are observed. `ConfigurationError` where a URL does not serve the port it
+    is set for.
     """
     queue_url, log_url, store_url = urls_of(settings)
     timed = clock or SystemClock()
     async with AsyncExitStack() as stack:
+        seam = None if telemetry is None else telemetry.seam(scheme_of(queue_url))
         opened: dict[str, Backend] = {}
-        for url in dict.fromkeys((queue_url, log_url, store_url)):
-            opened[url] = await stack.enter_async_context(find_adapter(url).open(url, timed))
+        with nullcontext() if seam is None else seam.quiet():
+            for url in dict.fromkeys((queue_url, log_url, store_url)):
+                opened[url] = await stack.enter_async_context(find_adapter(url).open(url, timed))
         queues, log, store = opened[queue_url], opened[log_url], opened[store_url]
         full = logs_everything(settings)
         rows = _served(log.task_log, log_url, "log")
         fetchers = await _fetchers(settings, timed, stack)
-        yield Ports(
+        ports = Ports(
             queue=_served(queues.queue, queue_url, "queue"),
             task_log=rows if full else LevelledLog(rows, _level(settings), timed),
             # Not every server is one; a URL that is set for it must be.
@@ -71,6 +79,42 @@ async def open_ports(settings: Settings, clock: Clock | None = None) -> AsyncGen
             fetcher=ByScheme(fetchers) if fetchers else None,
             clock=timed,
         )
+        yield ports if seam is None else _observed(ports, seam, opened.values(), stack)
+
+
+def _observed(ports: Ports, seam: Seam, opened: Iterable[Backend], stack: AsyncExitStack) -> Ports:
+    """Wrap ports, so that what goes through them is counted and traced."""
+    for backend in opened:
+        if backend.calls is not None:
+            stack.callback(seam.calls(system_of(scheme_of(backend.url)), backend.calls))
+    return replace(
+        ports,
+        queue=seam.queues(ports.queue),
+        task_log=seam.task_log(ports.task_log),
+        together=seam.together(ports.together),
+        telemetry=seam,
+    )
+
+
+def telemetry_for(settings: Settings, *, counting: bool = False) -> Telemetry | None:
+    """Answer this process's telemetry, made where it is first asked for; None where none is wanted.
+
+    `counting` keeps metrics to be read in this process. Never before a fork: it starts threads.
+    """
+    return telemetry_of(settings.telemetry, telemetry_options(settings), counting=counting)
+
+
+def telemetry_options(settings: Settings) -> TelemetryOptions:
+    """How an application is observed."""
+    every = settings.depth_every
+    return TelemetryOptions(
+        children=settings.trace_parent == "fresh",
+        settling=settings.trace_settling,
+        baggage=settings.trace_baggage,
+        xray=settings.trace_xray,
+        depth_every=0.0 if every is None else every.total_seconds(),
+        always=settings.telemetry == "on",
+    )
 
 
 async def _fetchers(settings: Settings, clock: Clock, stack: AsyncExitStack) -> dict[str, Fetcher]:
@@ -142,8 +186,9 @@ def preparer_of(settings: Settings, ids: TaskIds) -> Preparer:
 
 def worker_options(settings: Settings, queues: tuple[str, ...] = ()) -> WorkerOptions:
     """How a worker process runs; what a command says comes through the settings."""
+    served = queues or queues_of(settings)
     return WorkerOptions(
-        queues=queues or tuple(dict.fromkeys((settings.queue, *settings.queues))),
+        queues=served,
         concurrency=settings.concurrency,
         prefetch=settings.prefetch,
         poll=settings.poll,
@@ -153,7 +198,7 @@ def worker_options(settings: Settings, queues: tuple[str, ...] = ()) -> WorkerOp
         memory_limit=settings.memory_limit,
         selection=settings.selection,
         stop_file=None if settings.stop_file is None else Path(settings.stop_file),
-        scheduling=scheduler_options(settings),
+        scheduling=scheduler_options(settings, served),
         limits=Limits(
             result=settings.result_limit,
             report=settings.report_limit,
@@ -163,7 +208,12 @@ def worker_options(settings: Settings, queues: tuple[str, ...] = ()) -> WorkerOp
     )
 
 
-def scheduler_options(settings: Settings) -> SchedulerOptions:
+def queues_of(settings: Settings) -> tuple[str, ...]:
+    """The queues that the settings name."""
+    return tuple(dict.fromkeys((settings.queue, *settings.queues)))
+
+
+def scheduler_options(settings: Settings, queues: tuple[str, ...] = ()) -> SchedulerOptions:
     """How a scheduler works, in a worker or alone."""
     keep = {
         TaskState.SUCCEEDED: settings.keep_succeeded,
@@ -176,6 +226,7 @@ def scheduler_options(settings: Settings) -> SchedulerOptions:
         keep={state: age for state, age in keep.items() if age},
         message_retention=settings.message_retention,
         max_rescues=settings.max_rescues,
+        queues=queues or queues_of(settings),
     )
 
 

@@ -12,6 +12,7 @@ import click
 
 from longshore.cli.exit import InputError
 from longshore.cli.output import Output, printable, to_json
+from longshore.telemetry import TaskFilter, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,8 @@ class TextFormatter(logging.Formatter):
         color = _COLORS.get(record.levelname if event is None else str(event["kind"]))
         if self._colored and color is not None:
             text = click.style(text, fg=color)
+        if event is None and (facts := facts_of(record)):
+            text += " [" + " ".join(f"{name}={value}" for name, value in facts.items()) + "]"
         return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}Z {text}{self._trace(record)}"
 
     def _trace(self, record: logging.LogRecord) -> str:
@@ -66,6 +69,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "pid": os.getpid(),
             "text": record.getMessage(),
+            **facts_of(record),
             **(_event(record) or {}),
         }
         if record.exc_info is not None:
@@ -87,6 +91,7 @@ def configure(*, level: str, json: bool, output: str | None) -> None:
     handler = _handler(file)
     colored = file is None and Output.colored(sys.stderr)
     handler.setFormatter(JsonFormatter() if json else TextFormatter(colored=colored))
+    handler.addFilter(TaskFilter())
     root, ours = logging.getLogger(), logging.getLogger("longshore")
     ours.setLevel(level.upper())
     if root.handlers:

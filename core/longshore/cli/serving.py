@@ -8,13 +8,13 @@ import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longshore.cli.exit import code_of_stop
 from longshore.errors import ConfigurationError
-from longshore.wiring import check_waits, open_ports, policy_of
+from longshore.wiring import check_waits, open_ports, policy_of, telemetry_for
 from longshore.worker import Worker
 from longshore.worker.hangup import HELD_BACK, Hangup, begin_anew
 from longshore.worker.supervisor import PAUSE, RESUME, STOP, announce
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from longshore.definition import TaskRegistry
     from longshore.settings import Settings
+    from longshore.telemetry import Telemetry
     from longshore.worker import Stopped, WorkerOptions
 
 _log = logging.getLogger("longshore.worker")
@@ -51,11 +52,13 @@ class Serving:
         """Serve, and answer the exit code. `lifeline` is the line to the supervisor."""
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
-        return asyncio.run(self._serve(lifeline))
+        telemetry = telemetry_for(self.settings)
+        with exporting(telemetry):
+            return asyncio.run(self._serve(lifeline, telemetry))
 
-    async def _serve(self, lifeline: int | None) -> int:
+    async def _serve(self, lifeline: int | None, telemetry: Telemetry | None) -> int:
         settings = self.settings
-        async with open_ports(settings) as ports:
+        async with open_ports(settings, telemetry=telemetry) as ports:
             # A log that lives in this process has to be renewed through the same ports.
             shared = ports.task_log.capabilities.shared
             if lifeline is not None and not shared:
@@ -67,17 +70,36 @@ class Serving:
                 self.registry,
                 policy,
                 options,
-                open_ports=(lambda: open_ports(settings)) if shared else None,
+                open_ports=(lambda: open_ports(settings, telemetry=telemetry)) if shared else None,
             )
             with stopping(worker, lifeline) as asked, announcing(worker, lifeline):
                 stopped = await worker.run()
         code = code_of_stop(stopped.reason)
         self.tell(stopped)
+        if telemetry is not None:  # what follows may leave without looking back
+            telemetry.close()
         if asked.reload or (stopped.reason == "stuck" and lifeline is None):
             begin_anew()
         if stopped.stuck:
             leave(code)
         return code
+
+
+@contextmanager
+def exporting(telemetry: Telemetry | None) -> Generator[None]:
+    """Give log records to OpenTelemetry while inside, where asked for; export all at the end."""
+    if telemetry is None:
+        yield
+        return
+    handler, ours = telemetry.handler, logging.getLogger("longshore")
+    loggers = (logging.getLogger(),) if ours.propagate else (logging.getLogger(), ours)
+    with ExitStack() as stack:
+        stack.callback(telemetry.close)
+        if handler is not None:
+            for each in loggers:
+                each.addHandler(handler)
+                stack.callback(each.removeHandler, handler)
+        yield
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from longshore.draft import Draft
 from longshore.errors import TaskDefinitionError
 from longshore.policy import Policy
 from longshore.registry import SupportsRehearsal, find_adapter
+from longshore.telemetry import preload
 from longshore.wiring import open_ports, urls_of
 from longshore.worker import Worker, WorkerOptions
 
@@ -43,6 +44,10 @@ def warm(settings: Settings, registry: TaskRegistry) -> None:
     for definition in registry:
         with suppress(TaskDefinitionError):
             definition.arguments.build()
+    try:
+        preload(settings.telemetry)
+    except Exception as error:  # noqa: BLE001 - as below
+        _log.debug("telemetry could not be loaded before the fork: %r", error)
     before = set(threading.enumerate())
     try:
         with _silence():

@@ -90,6 +90,11 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
 )
 @option("--lock-file", metavar="FILE", help="As --singleton, for all that name the same file.")
 @option("--limit", "-l", type=click.IntRange(1), help="As --max-tasks; in task:run see below.")
+@option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    help="How the log is written: for people or for programs.",
+)
 @option("--output", metavar="LEVEL|FILE", help="Level of the log, or a file to write it to.")
 @option("--id", "-i", "task_id", metavar="ID", help="Run this one task, as `longshore run --id`.")
 @click.pass_context
@@ -168,6 +173,7 @@ class Wanted:
             "selection",
             "stop_file",
             "lock_file",
+            "log_format",
         )
         return cls(
             queues=tuple(dict.fromkeys(named)),

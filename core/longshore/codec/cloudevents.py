@@ -72,16 +72,28 @@ def head_of(event: Mapping[str, object]) -> bytes:
     return write_json(event)[:-1]
 
 
-def encode_behind(head: bytes, message_id: str, data: JsonValue, name: str) -> bytes:
-    """Write one of many messages behind what they share; `head` ends inside the id's quotes."""
+def encode_behind(
+    head: bytes,
+    message_id: str,
+    data: JsonValue,
+    name: str,
+    more: Mapping[str, str] | None = None,
+) -> bytes:
+    """Write one of many messages behind what they share; `head` ends inside the id's quotes.
+
+    `more` are attributes of this one alone, in front of the data.
+    """
+    begun = b'%b%b"' % (head, message_id.encode())
+    if more:
+        begun = b"%b,%b" % (begun, write_json(more)[1:-1])
     if data is None:
-        return b'%b%b"}' % (head, message_id.encode())
+        return begun + b"}"
     try:
         tail = write_json({"data": data})
     except ValueError as error:
         raise ArgumentsError(name, f"not JSON: {error}") from error
     # The data is written inside an object, so that it is as deep there as in its event.
-    return b'%b%b",%b' % (head, message_id.encode(), tail[1:])
+    return b"%b,%b" % (begun, tail[1:])
 
 
 def decode(body: bytes) -> Message:

@@ -23,8 +23,8 @@ def traced(message: Message, attributes: Mapping[str, str]) -> Message:
     The last hop is in the attribute `traceparent`; then comes the body's own, then what AWS
     writes into `AWSTraceHeader`. An origin that differs from the hop is kept as `traceorigin`.
     """
-    origin = _valid(message.traceparent)
-    hop = _valid(attributes.get("traceparent"))
+    origin = valid_traceparent(message.traceparent)
+    hop = valid_traceparent(attributes.get("traceparent"))
     chosen = hop or origin or from_xray(attributes.get("awstraceheader", ""))
     if chosen is None or chosen == message.traceparent:
         return message
@@ -47,10 +47,10 @@ def from_xray(header: str) -> str | None:
     if root is None or _SPAN.fullmatch(parent) is None:
         return None
     sampled = "01" if fields.get("Sampled") == "1" else "00"
-    return _valid(f"00-{root[1].lower()}{root[2].lower()}-{parent}-{sampled}")
+    return valid_traceparent(f"00-{root[1].lower()}{root[2].lower()}-{parent}-{sampled}")
 
 
-def _valid(text: str | None) -> str | None:
+def valid_traceparent(text: str | None) -> str | None:
     """Answer a traceparent that the W3C's rules allow, or None."""
     if text is None or len(text) > _LONGEST:
         return None

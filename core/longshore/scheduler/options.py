@@ -29,6 +29,8 @@ class SchedulerOptions:
     for ever. `message_retention` is how long a message may outlive its task's end, in its queue
     and among the dead letters: no row goes before, unless queue and log are one store.
 
+    `queues` are those whose depth is told where metrics are wanted.
+
     `max_rescues` is how often a message is made anew for a task that nobody claims.
     """
 
@@ -39,4 +41,5 @@ class SchedulerOptions:
     keep: Mapping[TaskState, timedelta] = field(default_factory=dict[TaskState, timedelta])
     message_retention: timedelta = timedelta(days=28)
     max_rescues: int = 3
+    queues: tuple[str, ...] = ()
     name: str = field(default_factory=_name)

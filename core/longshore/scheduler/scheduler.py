@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from longshore.errors import LongshoreError
 from longshore.scheduler.audit import Audit
+from longshore.scheduler.depths import Depths
 from longshore.scheduler.earliest import EarliestNow
 from longshore.scheduler.leader import Leader
 from longshore.scheduler.options import SchedulerOptions
@@ -46,11 +47,15 @@ class Scheduler:
         self._stopping = asyncio.Event()
         earliest = EarliestNow(ports.clock)
         self._publishing = Publishing(ports, self.tally)
-        self._chores: Mapping[str, Chore] = {
+        chores: dict[str, Chore] = {
             "due tasks could not be published": self._publishing,
             "lost messages could not be looked for": Audit(ports, given, earliest, self.tally),
             "old tasks could not be removed": Prune(ports, given, earliest, self.tally),
         }
+        if ports.telemetry is not None:
+            depths = Depths(ports, given.queues, ports.telemetry)
+            chores["queues could not be looked at"] = depths
+        self._chores: Mapping[str, Chore] = chores
 
     def stop(self) -> None:
         """Let `run` return once what it is at is done."""

@@ -151,6 +151,7 @@ pattern: Final = text(
     r"[A-Za-z0-9_.:@/*?\[\]!-]{1,200}",
     "a task's name, or a pattern with * ? [] such as mail.*",
 )
+baggage_key: Final = text(r"[^\s,;=]{1,100}", "a key without spaces , ; and =")
 tag: Final = text(r"[^\s,](?:[^,]*[^\s,])?", "text without a comma")
 
 

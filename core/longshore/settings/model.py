@@ -37,6 +37,7 @@ _TRACE: Final = "(trace)"
 _INHERITED: Final = ("attempts", "timeout", "lease")
 _ZERO: Final = timedelta(0)
 SHORTEST_AUDIT: Final = timedelta(minutes=1)
+SHORTEST_LOOK: Final = timedelta(seconds=1)
 
 _Url = Annotated[str, BeforeValidator(kinds.url)]
 _Keep = Annotated[timedelta | None, BeforeValidator(kinds.optional(kinds.duration(_ZERO)))]
@@ -228,6 +229,43 @@ class Settings(BaseSettings):
     audit_every: Annotated[timedelta, BeforeValidator(kinds.duration(SHORTEST_AUDIT))] = Field(
         default=timedelta(minutes=15),
         description="How often tasks are looked for whose messages the broker has lost.",
+    )
+    telemetry: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description=(
+            "Whether traces, metrics and logs are exported: as OTEL_* variables and the"
+            " application ask, always, or never."
+        ),
+    )
+    trace_parent: Literal["fresh", "never"] = Field(
+        default="fresh",
+        description=(
+            "Whether the first attempt of a task belongs to its producer's trace, unless it waits"
+            " longer than an hour; else it is only linked to it."
+        ),
+    )
+    trace_settling: bool = Field(
+        default=False,
+        description="Whether acknowledging and its like have spans of their own.",
+    )
+    trace_baggage: Annotated[
+        tuple[str, ...], BeforeValidator(kinds.several(kinds.baggage_key, "keys of baggage"))
+    ] = Field(
+        default=(),
+        description="Keys of OpenTelemetry's baggage that travel with tasks, a kilobyte at most.",
+    )
+    trace_xray: bool = Field(
+        default=False,
+        description="Whether messages carry the header of AWS X-Ray besides, where SQS takes it.",
+    )
+    depth_every: Annotated[
+        timedelta | None, BeforeValidator(kinds.optional(kinds.duration(SHORTEST_LOOK)))
+    ] = Field(
+        default=timedelta(seconds=15),
+        description=(
+            "How often the leading scheduler asks how much waits in each queue, where metrics are"
+            " wanted; on SQS each look is a request and has its price."
+        ),
     )
     log_level: Annotated[str, BeforeValidator(kinds.log_level)] = Field(
         default="INFO",

@@ -22,6 +22,7 @@ from longshore.codec import decode
 from longshore.context import Context
 from longshore.definition import TaskDefinition, define, walk
 from longshore.errors import LongshoreError, TaskDefinitionError
+from longshore.telemetry import end_process, following
 from longshore.worker.attempt import acall, call
 from longshore.worker.capture import captured
 from longshore.worker.holding import Holding
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from longshore.policy import QueuePolicy
     from longshore.report import Report
     from longshore.task import LogLine, TaskSpec
+    from longshore.telemetry import Carrier
 
 _ORPHANED: Final = 1
 _SMALL: Final = 256 * 1024
@@ -67,6 +69,7 @@ class Job:
     log_lines: int
     log_bytes: int
     capture: bool
+    carrier: Carrier | None = None
 
     @classmethod
     def of(cls, held: Holding, definition: TaskDefinition, body: bytes, *, capture: bool) -> Job:
@@ -97,6 +100,7 @@ class Job:
             log_lines=held.ctx.log_lines,
             log_bytes=held.ctx.log_bytes,
             capture=capture,
+            carrier=None if held.observed is None else held.observed.carrier,
         )
 
 
@@ -163,7 +167,7 @@ def serve(pipe: Connection[Any, Any]) -> None:
                 answer = _run(job, pipe.send)
             pipe.send_bytes(_pickled(replace(answer, holds=private())))
     except (EOFError, OSError):  # the worker is gone, and nobody waits for an answer
-        return
+        end_process()
 
 
 def _watch_parent() -> None:
@@ -190,7 +194,7 @@ def _run(job: Job, send: Callable[[object], None]) -> Answer:
     held = _holding(job, send)
     try:
         held.definition = definition = _find(job)
-        with limited(job.memory_limit, job.cpu_limit):
+        with limited(job.memory_limit, job.cpu_limit), following(job.carrier, held.ctx):
             result = asyncio.run(acall(held)) if definition.is_async else call(held)
     except BaseException as error:  # noqa: BLE001 - a handler may raise anything, SystemExit too
         return Answer(

@@ -45,6 +45,8 @@ class Endings:
             self._settler.add(held, outcome)
         if outcome is None or outcome.end is not End.SUCCESS:
             self._slots.groups.block(held.group)
+        if held.observed is not None:
+            held.observed.end(outcome, took)
         tell_end(held, outcome, took)
         return outcome is not None
 
@@ -54,6 +56,8 @@ class Endings:
             held.ended = True
             capabilities = self._capabilities(held)
             outcome = self._outcomes.give_back(held, wait, capabilities=capabilities)
+            if held.observed is not None:  # it runs, and cannot be stopped
+                held.observed.end(outcome, self._ports.clock.monotonic() - held.began)
             self._settler.add(held, outcome)
 
     async def fail_late(self, held: Holding, *, least: timedelta) -> None:
@@ -65,8 +69,11 @@ class Endings:
         capabilities = self._capabilities(held)
         outcome = self._outcomes.of_error(held, error, capabilities=capabilities, least=least)
         self._slots.failed += 1
+        took = self._ports.clock.monotonic() - held.began
+        if held.observed is not None:
+            held.observed.end(outcome, took)
         self._settler.add(held, outcome)
-        tell_end(held, outcome, self._ports.clock.monotonic() - held.began)
+        tell_end(held, outcome, took)
 
     def _described(
         self, held: Holding, result: object, error: BaseException | None

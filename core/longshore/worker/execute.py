@@ -13,6 +13,7 @@ from longshore.worker.outcome import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context as Variables
 
     from longshore.definition import TaskDefinition
     from longshore.worker.children import Child, Children
@@ -63,7 +64,7 @@ class Executors:
 
     def _begin(self, held: Holding, definition: TaskDefinition) -> None:
         if definition.executor == "loop":
-            loop, context = asyncio.get_running_loop(), self._context.copy()
+            loop, context = asyncio.get_running_loop(), self._variables(held)
             # A name given is cheaper than one made, and says more.
             task = loop.create_task(self._on_loop(held), name=held.spec.id, context=context)
             self._tasks[held] = task
@@ -73,6 +74,11 @@ class Executors:
             child = self._children.reserve(definition.options.memory_limit)
             held.interrupt = child.kill
             self._threads.submit(partial(self._in_child, held, child))
+
+    def _variables(self, held: Holding) -> Variables:
+        """Context variables for one attempt, under its span where it has one."""
+        observed = held.observed
+        return self._context.copy() if observed is None else observed.context(self._context)
 
     async def _on_loop(self, held: Holding) -> None:
         """Run in a task of its own, which is cancelled only once it is in here to notice."""
@@ -92,7 +98,7 @@ class Executors:
     def _on_thread(self, held: Holding, run: Callable[[Holding], object]) -> Callable[[], None]:
         """Run on a thread; what is answered is called on the loop."""
         try:
-            result = self._context.copy().run(run, held)
+            result = self._variables(held).run(run, held)
         except BaseException as error:  # noqa: BLE001 - SystemExit on a thread ends the task too
             return partial(self._end, held, None, named(held, error))
         return partial(self._end, held, result, None)

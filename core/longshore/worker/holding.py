@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from longshore.policy import QueuePolicy
     from longshore.queue import Delivery
     from longshore.task import Reason, TaskSpec
+    from longshore.telemetry import Observed
 
 Stop: TypeAlias = Literal["lost", "cancel", "timeout", "drain"]
 
@@ -28,7 +29,8 @@ class Holding:
     `stopped` says why the handler was told to stop. `problem` is why the task cannot be run at
     all, `unfit` the reason to record for a message that no attempt can help. `luck` is where in
     its jitter the next wait falls: decided once, so that all who ask are answered alike. `group` is
-    set where the queue keeps the order of groups.
+    set where the queue keeps the order of groups. `observed` is there once it has begun, where
+    somebody observes.
     """
 
     delivery: Delivery | None
@@ -55,6 +57,7 @@ class Holding:
     stopped: Stop | None = None
     ended: bool = False
     interrupt: Callable[[], object] | None = None
+    observed: Observed | None = None
     extra: list[Delivery] = field(default_factory=list["Delivery"])
 
     def keep(self, copy: Delivery) -> None:

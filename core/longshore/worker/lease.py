@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import LongshoreError, UnavailableError
@@ -160,11 +161,17 @@ class LeaseThread:
         if error is not None:
             self._failed(error)
 
+    async def _keep_with(self, ports: Ports) -> None:
+        """Keep leases; requests of ours are no part of anybody's trace."""
+        quiet = nullcontext() if ports.telemetry is None else ports.telemetry.quiet()
+        with quiet:
+            await self._keeper.run(ports)
+
     async def _keep(self) -> None:
         while True:
             try:
                 async with self._open_ports() as ports:
-                    await self._keeper.run(ports)
+                    await self._keep_with(ports)
             except UnavailableError as error:
                 _log.warning("leases cannot be renewed yet, trying again: %s", error)
             await asyncio.sleep(AGAIN)

@@ -107,6 +107,9 @@ class Settler:
             for one in batch:
                 await self._settle([one])
             return
+        for one, answer in zip(batch, answers, strict=True):
+            if one.held.observed is not None and not answer.accepted and answer.error is None:
+                one.held.observed.refused()
         await self._messages(batch, answers)
         large = [
             (one, answer.error)

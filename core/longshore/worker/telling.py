@@ -67,6 +67,8 @@ def _say(level: int, word: str, held: Holding, text: str, facts: Mapping[str, An
         "run": held.run,
         **facts,
     }
+    if held.ctx.trace is not None:
+        event |= {"trace_id": held.ctx.trace_id, "span_id": held.ctx.span_id}
     message = "[%s] %s %s, %s"
     _log.log(level, message, word.upper(), spec.name, spec.id, text, extra={"event": event})
 

@@ -65,6 +65,7 @@ class Worker:
     ) -> None:
         """`open_ports` gives the lease thread its connections; None keeps leases on the loop."""
         self._ports = ports
+        self._registry = registry
         self._options = options
         self._open_ports = open_ports
         self._slots = Slots(options, policy)
@@ -123,13 +124,24 @@ class Worker:
         loop = asyncio.get_running_loop()
         with ExitStack() as stack:
             stack.enter_context(captured(enabled=self._options.capture))
+            self._observe(stack)
             threads = Threads(self._slots.concurrency, loop)
             self.steering.grown = threads.resize
             stack.callback(threads.close)
-            children = Children(capture=self._options.capture)
+            seam = self._ports.telemetry
+            traced = seam is not None and seam.tracing is not None
+            children = Children(capture=self._options.capture, traced=traced)
             stack.callback(children.close)
             self._executors = Executors(self._ended, self._begin, threads, children)
             return await self._serve(stack, loop)
+
+    def _observe(self, stack: ExitStack) -> None:
+        """Have the slots read where somebody does, and our own polls left out of all traces."""
+        seam, slots = self._ports.telemetry, self._slots
+        if seam is not None:
+            seam.knows(self._registry.__contains__)
+            stack.enter_context(seam.quiet())
+            stack.callback(seam.worker(lambda: (slots.concurrency, slots.running, len(slots.held))))
 
     async def _serve(self, stack: ExitStack, loop: asyncio.AbstractEventLoop) -> Stopped:
         settling = loop.create_task(self._settler.run())
@@ -250,6 +262,10 @@ class Worker:
         if held.timeout is not None:
             held.timeout_at = now + held.timeout.total_seconds()
             self._watch.expect(held.timeout_at)
+        if self._ports.telemetry is not None:
+            held.observed = self._ports.telemetry.begin(
+                held.spec, held.ctx, held.message, held.delivery, held.began_at
+            )
         self._slots.running += 1
         assert self._executors is not None  # noqa: S101 - made before anything is received
         self._executors.start(held)

@@ -1,0 +1,28 @@
+"""Names of the messaging conventions: systems, and destinations by the rules of each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RABBITMQ: Final = "rabbitmq"
+_SYSTEMS: Final = {"sqs": "aws_sqs", "amqp": RABBITMQ, "amqps": RABBITMQ}
+ROUTING_KEY: Final = "messaging.rabbitmq.destination.routing_key"
+
+
+def system_of(scheme: str) -> str:
+    """Name the system behind a URL's scheme; one that the conventions do not list is its own."""
+    return _SYSTEMS.get(scheme, scheme)
+
+
+def destination(system: str, queue: str) -> str:
+    """Name a queue as the destination of its system.
+
+    RabbitMQ's is exchange, routing key and queue, with equal and empty parts as one. Longshore
+    sends through the default exchange, whose routing key is the queue's name, so the name is left.
+    """
+    return queue or ("amq.default" if system == RABBITMQ else queue)
+
+
+def extras(system: str, queue: str) -> dict[str, str]:
+    """Answer the attributes that one system asks for beside the common ones."""
+    return {ROUTING_KEY: queue} if system == RABBITMQ else {}

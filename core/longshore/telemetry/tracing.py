@@ -1,0 +1,306 @@
+"""Spans by the messaging conventions. The only module that starts any; loaded when wanted.
+
+`create` and `send` are the producer's, `receive` one per poll that brought something, `process` one
+per attempt, and `settle` where it was asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from longshore.codec.trace import valid_traceparent
+from longshore.telemetry import contexts
+from longshore.telemetry.carrier import creation_of, of_delivery
+from longshore.telemetry.ids import Derived, derived
+from longshore.telemetry.naming import destination, extras
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextvars import Context as Variables
+
+    from opentelemetry.trace import Span, Tracer
+
+    from longshore.context import Context as TaskContext
+    from longshore.message import Message
+    from longshore.protocol import Outcome
+    from longshore.queue import Delivery
+    from longshore.telemetry.carrier import Carrier
+    from longshore.telemetry.options import TelemetryOptions
+
+FRESH: Final = timedelta(hours=1)
+"""A task that is to wait longer than this begins a trace of its own: none is days long."""
+_NONE: Final = Context()
+_FOLLOWS: Final = "remoteParentNotSampled:AlwaysOffSampler"
+"""How a sampler says of itself that nothing is recorded below what was not."""
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_LONGEST: Final = 500
+_MOST_NAMES: Final = 1000
+
+
+class ProcessSpan:
+    """The span of one attempt, and the context its handler runs in."""
+
+    __slots__ = ("_always", "_baggage", "_context", "_span")
+
+    def __init__(self, span: Span, context: Context, baggage: str, *, always: bool) -> None:
+        """The span has begun."""
+        self._always = always
+        self._span = span
+        self._context = context
+        self._baggage = baggage
+
+    @property
+    def carrier(self) -> Carrier:
+        """The span's context as text."""
+        carrier = contexts.carried(self._span.get_span_context(), self._baggage)
+        return replace(carrier, exported=self._always)
+
+    def enter(self, variables: Variables) -> None:
+        """Make the span the current one in variables that a handler will have to itself."""
+        variables.run(otel_context.attach, self._context)
+
+    def end(self, word: str, error: str | None, outcome: Outcome | None) -> None:
+        """End it, and say how the attempt went."""
+        span = self._span
+        if span.is_recording():
+            span.set_attribute("longshore.task.outcome", word)
+            if error is not None:
+                span.set_attribute("error.type", error)
+                said = None if outcome is None or outcome.error is None else outcome.error.message
+                text = None if said is None else said[:_LONGEST]
+                span.set_status(Status(StatusCode.ERROR, text))
+        span.end()
+
+
+class Tracing:
+    """Makes spans for one system, with an application's tracer. Safe for use by several threads."""
+
+    def __init__(self, tracer: Tracer, options: TelemetryOptions, system: str) -> None:
+        """Have the tracer name process spans as they are derived, where it can."""
+        self.tracer = tracer
+        self.options = options
+        self.system = system
+        self._ids: Derived | None = None
+        generator = getattr(tracer, "id_generator", None)
+        if isinstance(generator, Derived):
+            self._ids = generator
+        elif generator is not None:
+            own: Any = tracer  # one of the SDK's, whose generator is its own to choose
+            own.id_generator = self._ids = Derived(generator)
+        sampler = getattr(tracer, "sampler", None)
+        told = "" if sampler is None else str(sampler.get_description())
+        self._follows = self._ids is not None and _FOLLOWS in told
+        self._common: dict[tuple[str, str, str], dict[str, str]] = {}
+
+    def attributes(self, operation: str, kind: str, queue: str, task: str = "") -> dict[str, str]:
+        """Answer what all spans of an operation on a queue share; do not change it."""
+        known = (operation, queue, task)
+        found = self._common.get(known)
+        if found is None:
+            found = {
+                "messaging.operation.name": operation,
+                "messaging.operation.type": kind,
+                "messaging.system": self.system,
+                "messaging.destination.name": destination(self.system, queue),
+                **extras(self.system, queue),
+            }
+            if task:
+                found["longshore.task.name"] = task
+            if len(self._common) < _MOST_NAMES:
+                self._common[known] = found
+        return found
+
+    def name(self, operation: str, queue: str) -> str:
+        """Name a span."""
+        return f"{operation} {destination(self.system, queue)}"
+
+    # ------------------------------------------------------------------ consumers
+
+    def process(self, ctx: TaskContext, message: Message, delivery: Delivery | None) -> ProcessSpan:
+        """Begin the span of an attempt, linked to its creation and to the attempt before."""
+        carrier = creation_of(message, {} if delivery is None else delivery.attributes)
+        creation = (
+            None if carrier is None else contexts.read(carrier.traceparent, carrier.tracestate)
+        )
+        span = self._attempt(ctx, message, delivery, creation)
+        own = span.get_span_context()
+        ctx.trace = (own.trace_id, own.span_id)
+        inside = set_span_in_context(span, _NONE)
+        baggage = "" if carrier is None else carrier.baggage
+        if baggage:
+            inside = contexts.with_baggage(inside, baggage, self.options.baggage)
+            baggage = contexts.current_baggage(self.options.baggage, inside)
+        return ProcessSpan(span, inside, baggage, always=self.options.always)
+
+    def _attempt(
+        self,
+        ctx: TaskContext,
+        message: Message,
+        delivery: Delivery | None,
+        creation: SpanContext | None,
+    ) -> Span:
+        number = ctx.fence or ctx.attempt
+        fresh = creation is not None and self._is_child(message)
+        trace_id, span_id = derived(ctx.task_id, number, creation)
+        context = _NONE
+        if fresh and number == 1 and creation is not None:
+            if self._follows and not creation.trace_flags.sampled:
+                # What the sampler would say is known, and most tasks of a busy worker come here.
+                return NonRecordingSpan(SpanContext(creation.trace_id, span_id, is_remote=False))
+            context = contexts.under(creation, _NONE)
+        if self._ids is not None:
+            self._ids.prepare(trace_id, span_id)
+        links = [] if creation is None else [Link(creation)]
+        if number > 1 and self._ids is not None:
+            links.append(Link(_before(ctx, number, creation, fresh=fresh)))
+        origin = message.extensions.get("traceorigin")
+        if isinstance(origin, str) and valid_traceparent(origin) is not None:
+            links.append(Link(contexts.read(origin)))
+        return self.tracer.start_span(
+            self.name("process", ctx.queue),
+            context,
+            kind=SpanKind.CONSUMER,
+            attributes=self._described(ctx, message, delivery),
+            links=links,
+        )
+
+    def _is_child(self, message: Message) -> bool:
+        """Whether a task's first attempt is its creation's child: by what its message says alone.
+
+        So that the next attempt, on whatever worker, knows in which trace the first one was.
+        """
+        if not self.options.children:
+            return False
+        due, made = message.notbefore, message.time
+        return due is None or made is None or due - made <= FRESH
+
+    def _described(
+        self, ctx: TaskContext, message: Message, delivery: Delivery | None
+    ) -> dict[str, str | int]:
+        own = None if delivery is None else delivery.message_id
+        said: dict[str, str | int] = {
+            **self.attributes("process", "process", ctx.queue, ctx.task_name),
+            "messaging.message.id": own or ctx.task_id,
+            "longshore.task.id": ctx.task_id,
+            "longshore.task.attempt": ctx.attempt,
+            "longshore.task.run": ctx.run,
+        }
+        if message.correlationid:
+            said["messaging.message.conversation_id"] = message.correlationid
+        return said
+
+    def received(self, queue: str, deliveries: Sequence[Delivery], began: int) -> None:
+        """Make the span of a poll that brought something, linked to what created each message."""
+        span = self.tracer.start_span(
+            self.name("receive", queue),
+            _NONE,
+            kind=SpanKind.CLIENT,
+            attributes=self.attributes("receive", "receive", queue),
+            start_time=began,
+        )
+        if span.is_recording():
+            span.set_attribute("messaging.batch.message_count", len(deliveries))
+            for parent in {of_delivery(one): None for one in deliveries}:
+                if parent is not None:
+                    span.add_link(contexts.read(parent))
+        span.end()
+
+    def settled(self, verb: str, queue: str, count: int, began: int, error: str | None) -> None:
+        """Make the span of messages that were settled together, where such are wanted."""
+        if not self.options.settling:
+            return
+        span = self.tracer.start_span(
+            self.name(verb, queue),
+            _NONE,
+            kind=SpanKind.CLIENT,
+            attributes=self.attributes(verb, "settle", queue),
+            start_time=began,
+        )
+        if span.is_recording():
+            span.set_attribute("messaging.batch.message_count", count)
+            _failed(span, error)
+        span.end()
+
+    # ------------------------------------------------------------------ producers
+
+    def creation(self, queue: str, task: str, task_id: str) -> Span:
+        """Make the span of one message of several."""
+        span = self.tracer.start_span(
+            self.name("create", queue),
+            kind=SpanKind.PRODUCER,
+            attributes=self.attributes("create", "create", queue, task),
+        )
+        if span.is_recording():
+            span.set_attribute("messaging.message.id", task_id)
+        span.end()
+        return span
+
+    def lone(self, queue: str, task: str, task_id: str) -> Span:
+        """Begin the span of sending one message, whose context goes with it."""
+        span = self.tracer.start_span(
+            self.name("send", queue),
+            kind=SpanKind.PRODUCER,
+            attributes=self.attributes("send", "send", queue, task),
+        )
+        if span.is_recording():
+            span.set_attribute("messaging.message.id", task_id)
+        return span
+
+    def sent(
+        self, queue: str, creations: Sequence[SpanContext], began: int, error: str | None
+    ) -> None:
+        """Make the span of sending several messages, linked to the creation of each."""
+        span = self.tracer.start_span(
+            self.name("send", queue),
+            kind=SpanKind.CLIENT,
+            attributes=self.attributes("send", "send", queue),
+            links=[Link(one) for one in creations],
+            start_time=began,
+        )
+        if span.is_recording():
+            span.set_attribute("messaging.batch.message_count", len(creations))
+            _failed(span, error)
+        span.end()
+
+    def finish(self, span: Span, error: str | None) -> None:
+        """End the span of a lone message."""
+        if span.is_recording():
+            _failed(span, error)
+        span.end()
+
+
+def _before(
+    ctx: TaskContext, number: int, creation: SpanContext | None, *, fresh: bool
+) -> SpanContext:
+    """Name the attempt before. By an id of its creation's half it was sampled as this one is."""
+    trace, span = derived(ctx.task_id, number - 1, creation)
+    if number - 1 == 1 and fresh and creation is not None:
+        trace = creation.trace_id
+    return SpanContext(trace, span, is_remote=True, trace_flags=_SAMPLED)
+
+
+def _failed(span: Span, error: str | None) -> None:
+    if error is not None:
+        span.set_attribute("error.type", error)
+        span.set_status(Status(StatusCode.ERROR))
+
+
+def now() -> int:
+    """Answer the time as spans have it."""
+    return time.time_ns()

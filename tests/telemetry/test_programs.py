@@ -1,0 +1,201 @@
+"""Whole programs that export: a producer, and workers, to a real OTLP receiver, or to none."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.telemetry.collector import collector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(180)
+
+SHOP = """
+import logging
+import os
+
+from opentelemetry import trace
+
+from longshore import Longshore, Context
+
+app = Longshore(url="sqlite:///tasks.db")
+log = logging.getLogger("shop")
+
+
+@app.task
+async def render(ctx: Context, number: int) -> str:
+    log.warning("rendering %d", number)
+    with trace.get_tracer("shop").start_as_current_span("inner"):
+        return f"{os.getpid()} {ctx.trace_id}"
+
+
+def draw(number: int) -> None:
+    log.warning("drawing %d", number)
+    with trace.get_tracer("shop").start_as_current_span("in a child"):
+        pass
+
+
+app.task(draw, executor="process")
+"""
+PRODUCE = """
+import sys
+from shop import app, render
+if "draw" in sys.argv:
+    app.enqueue("draw", 1)
+else:
+    render.enqueue(1)
+    app.enqueue_many(render.message(n) for n in range(2, 5))
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "produce.py").write_text(PRODUCE)
+    return tmp_path
+
+
+def run(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environment: Mapping[str, str] = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
+        "PYTHONPATH": str(folder),
+        **more,
+    }
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def work(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, "-m", "longshore", "work", "--app", "shop:app", "--once", *words, **more)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_spans_metrics_and_logs_of_a_producer_and_a_worker_arrive(
+    shop: Path, protocol: str
+) -> None:
+    with collector(protocol) as collected:
+        run(shop, "produce.py", **collected.environment)
+        ended = work(shop, **collected.environment)
+
+    names = sorted(span.name for span in collected.spans)
+    processed = [span for span in collected.spans if span.name == "process default"]
+    assert names.count("create default") == 3
+    assert names.count("send default") == 2
+    assert len(processed) == 4, ended.stderr
+    inner = {span.parent_span_id for span in collected.spans if span.name == "inner"}
+    assert inner == {span.span_id for span in processed}
+    sent = {span.span_id for span in collected.spans if span.kind == span.SPAN_KIND_PRODUCER}
+    assert {span.parent_span_id for span in processed} == sent
+    attempts = collected.metrics["longshore.task.attempts"][-1].sum.data_points
+    assert sum(point.as_double or point.as_int for point in attempts) == 4
+    took = collected.metrics["messaging.process.duration"][-1].histogram.data_points
+    assert [point.count for point in took] == [4]
+    written = [one for one in collected.logs if one.body.string_value.startswith("rendering")]
+    assert {one.span_id for one in written} == {span.span_id for span in processed}
+    said = {each.key for each in written[0].attributes}
+    assert {"longshore.task_id", "longshore.task", "longshore.attempt"} <= said
+
+
+def test_worker_processes_each_export_what_they_did(shop: Path) -> None:
+    with collector("grpc") as collected:
+        run(shop, "produce.py")
+        work(shop, "--processes", "2", **collected.environment)
+
+    processed = [span for span in collected.spans if span.name == "process default"]
+    instances = {
+        each.value.string_value
+        for request in collected.requests["traces"]
+        for resource in request.resource_spans
+        for each in resource.resource.attributes
+        if each.key == "service.instance.id"
+    }
+    services = {
+        each.value.string_value
+        for request in collected.requests["traces"]
+        for resource in request.resource_spans
+        for each in resource.resource.attributes
+        if each.key == "service.name"
+    }
+    assert services == {"longshore"}
+    assert len(processed) == 4
+    assert instances
+    assert all(instance.rpartition(":")[2].isdigit() for instance in instances)
+
+
+def test_what_a_handler_does_in_a_child_process_is_under_its_attempt(shop: Path) -> None:
+    with collector("grpc") as collected:
+        run(shop, "produce.py", "draw", **collected.environment)
+        work(shop, **collected.environment)
+        end = time.monotonic() + 20
+        while not any(one.name == "in a child" for one in collected.spans):
+            assert time.monotonic() < end, [one.name for one in collected.spans]
+            time.sleep(0.05)  # the child's last spans may come behind the worker's
+
+    (inner,) = (span for span in collected.spans if span.name == "in a child")
+    (attempt,) = (span for span in collected.spans if span.name == "process default")
+    assert (inner.trace_id, inner.parent_span_id) == (attempt.trace_id, attempt.span_id)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_collector_that_never_answers_keeps_no_worker_from_ending(
+    shop: Path, protocol: str
+) -> None:
+    run(shop, "produce.py")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and never reads
+        dead = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        }
+        began = time.monotonic()
+        ended = work(shop, **dead)
+        took = time.monotonic() - began
+
+    assert "4 done" in ended.stderr
+    assert took < 30
+
+
+def test_nothing_of_opentelemetry_is_imported_unless_it_is_asked_for(shop: Path) -> None:
+    program = "import sys, longshore; print([n for n in sys.modules if 'opentelemetry' in n])"
+
+    said = run(shop, "-c", program)
+
+    assert said.stdout.strip() == "[]"
+
+
+def test_a_log_in_json_names_task_attempt_trace_and_span(shop: Path) -> None:
+    run(shop, "produce.py")
+
+    ended = work(shop, "--log-format", "json", OTEL_TRACES_EXPORTER="console")
+
+    records = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+    (one,) = (record for record in records if record["text"] == "rendering 1")
+    assert {"task_id", "trace_id", "span_id"} <= one.keys()
+    assert (one["task"], one["queue"], one["attempt"]) == ("render", "default", 1)
+    begun = [record for record in records if record.get("kind") == "processing"]
+    assert one["trace_id"] in {record["trace_id"] for record in begun}
+
+
+def test_a_log_for_people_names_them_too(shop: Path) -> None:
+    run(shop, "produce.py")
+
+    ended = work(shop)
+
+    (line,) = (line for line in ended.stderr.splitlines() if "rendering 1" in line)
+    assert "task=render queue=default attempt=1" in line
