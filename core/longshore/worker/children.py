@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from longshore.codec import encode
 from longshore.errors import ArgumentsError, LongshoreError, MessageError
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext, SpawnProcess
 
     from longshore.worker.holding import Holding
-
-
-_LAST_SPANS: Final = 2.0
-"""Seconds that idle children have to export what they traced."""
 
 
 class ChildDiedError(LongshoreError):
@@ -108,9 +103,8 @@ class Children:
     Lives on the worker's loop: there alone children are taken, killed and given back.
     """
 
-    def __init__(self, *, capture: bool = False, traced: bool = False) -> None:
-        """Start none before they are needed. Those that are `traced` export before they end."""
-        self._traced = traced
+    def __init__(self, *, capture: bool = False) -> None:
+        """Start none before they are needed."""
         self._context: SpawnContext = multiprocessing.get_context("spawn")
         self._capture = capture
         self._idle: list[Child] = []
@@ -140,21 +134,11 @@ class Children:
 
     def close(self) -> None:
         """End every child and wait for it."""
-        if self._traced:
-            self._let_end()
         for child in self._all:
             child.kill()
         for child in tuple(self._all):
             self._bury(child)
         self._idle.clear()
-
-    def _let_end(self) -> None:
-        """Give idle children a moment for their last spans: without a pipe they end by themselves."""
-        end = time.monotonic() + _LAST_SPANS
-        for child in self._idle:
-            child.pipe.close()
-        for child in self._idle:
-            child.process.join(max(end - time.monotonic(), 0.0))
 
     def _made(self) -> Child:
         ours, theirs = self._context.Pipe()
