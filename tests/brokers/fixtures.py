@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests.brokers.private import PrivateBroker
-from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, RABBITMQ
+from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS, RABBITMQ
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
@@ -119,6 +119,16 @@ def modules(name: str, package: Path) -> Path:
     except CannotStartError as problem:
         without(str(problem))
     return node.folder / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> tuple[str, str]:
+    """The paths of `prometheus` and `promtool`."""
+    found = PROMETHEUS.find()
+    if found is None:
+        without(f"{PROMETHEUS.source.needs} is not installed; run: make brokers")
+    prometheus, promtool = found
+    return prometheus, promtool
 
 
 def endpoint(server: Server, scheme: str = "http://") -> str:

@@ -10,6 +10,7 @@ from tests.brokers.fixtures import (
     moto_url,
     node_modules,
     private_rabbitmq,
+    prometheus_programs,
     rabbitmq_of_the_session,
     rabbitmq_url,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "moto_url",
     "node_modules",
     "private_rabbitmq",
+    "prometheus_programs",
     "rabbitmq_of_the_session",
     "rabbitmq_url",
 ]
