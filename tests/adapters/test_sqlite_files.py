@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -293,7 +294,7 @@ async def test_a_folder_that_may_not_be_written_is_said(path: Path) -> None:
 
         said = await said_without_rights(f"sqlite:///{folder}/jobs.db", path)
 
-    assert "cannot be opened; check its path, and who may read the folder" in said
+    assert "cannot be opened; check its path, that this user may read and write its folder" in said
 
 
 async def test_a_file_that_may_not_be_written_is_said(path: Path) -> None:
@@ -334,6 +335,22 @@ async def test_a_full_disk_is_said_and_leaves_the_file_usable(path: Path) -> Non
         await queue.send([message(b"small")])
         taken = await queue.receive(limit=9, wait=NO_TIME, lease=LEASE)
         assert [delivery.body for delivery in taken] == [b"first", b"small"]
+
+
+async def test_a_file_at_the_size_its_process_may_write_is_said_and_left_usable(url: str) -> None:
+    async with ADAPTER.open(url, SystemClock()) as backend:
+        queue = queue_of(backend)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        try:
+            with pytest.raises(UnavailableError, match="free space where it is full, see df"):
+                await queue.send([message(b"x" * 400_000)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert await queue.send([message(b"small")]) == [None]
+        taken = await queue.receive(limit=9, wait=NO_TIME, lease=LEASE)
+        assert [delivery.body for delivery in taken] == [b"small"]
 
 
 async def test_a_lock_held_too_long_is_said_and_leaves_the_file_usable(

@@ -46,6 +46,8 @@ _ENDS_ITSELF: Final[Mapping[str, frozenset[TaskState]]] = {
     "": frozenset({_S.QUEUED, _S.SCHEDULED, _S.CANCELLED}),
 }
 """What a handler's end may become; "" is one that did not begin, or whose end nobody saw."""
+_OWN_ENDS: Final = frozenset({"ok", "error", "cancel"})
+"""What lets a task be over that no log knows of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Account:
     began: set[int] = field(default_factory=set[int])
     alone: set[int] = field(default_factory=set[int])
     ends: dict[int, str] = field(default_factory=dict[int, str])
+    hows: set[str] = field(default_factory=set[str])
     finished: set[int] = field(default_factory=set[int])
     own_ends: Counter[int] = field(default_factory=Counter[int])
     rescues: int = 0
@@ -86,6 +89,8 @@ class Account:
     enqueued: bool = False
     forced: bool = False
     robbed: bool = False
+    pruned: bool = False
+    sent: int = 0
 
 
 class Checker:
@@ -101,6 +106,7 @@ class Checker:
         self._froze: set[str] = set()
         self._call = 0
         self._event: Event | None = None
+        self._groups = {task.n: task.group for task in plan.tasks}
         self._wild = plan.skew > MARGIN.total_seconds() / 2
         self.found: list[Violation] = []
         self._read: dict[type[Event], Callable[..., None]] = {
@@ -135,8 +141,8 @@ class Checker:
     def _closes(self, key: TaskId, account: Account, attempts: Sequence[Attempt]) -> None:
         """Each claim has left one record of its attempt, and each redrive has run."""
         row = account.row
-        if row is None:
-            if account.enqueued and not account.robbed:
+        if row is None or self._plan.profile.unlogged:
+            if account.enqueued and not (account.robbed or self._is_over(account)):
                 self._broken("I6", f"{key[-4:]} was answered, and has no row")
             return
         if row.body is None and account.robbed and row.state not in FINAL:
@@ -171,8 +177,8 @@ class Checker:
         row = account.row
         if account.messages or account.robbed:
             return
-        if row is None:
-            if account.enqueued:
+        if row is None or self._plan.profile.unlogged:
+            if account.enqueued and not self._is_over(account):
                 self._broken("I6", f"{key[-4:]} was answered, and is neither row nor message")
         elif row.state in OPEN | {_S.RUNNING}:
             if row.wake_at is None or row.body is None:
@@ -180,9 +186,16 @@ class Checker:
         elif row.state in HELD and row.body is None:
             self._broken("I1", f"{key[-4:]} is {row.state} without message or body")
 
+    def _is_over(self, account: Account) -> bool:
+        """Whether a task without a row may have none: it was pruned, or none is kept of its end."""
+        if self._plan.profile.unlogged:
+            return not _OWN_ENDS.isdisjoint(account.hows)
+        return account.pruned
+
     def _sent(self, event: Sent) -> None:
         account = self._accounts[event.key]
         account.messages.add(event.number)
+        account.sent += 1
         if event.stamp is not None and event.verb == "redrive":
             row = account.row
             if row is not None and row.state is _S.FAILED and str(row.run) == event.stamp:
@@ -204,14 +217,21 @@ class Checker:
             self._broken("I2", f"task {n} has two ids, {self._numbers[n][-4:]} and {key[-4:]}")
 
     def _removed(self, event: Removed) -> None:
-        self._broken("I7", f"the row of {event.row.id[-4:]} was removed, its message may come")
+        account = self._accounts[event.row.id]
+        if event.row.state not in FINAL or account.messages or not self._plan.pruned:
+            self._broken("I7", f"the row of {event.row.id[-4:]} was removed, its message may come")
+        account.row, account.pruned = None, True
 
     # ------------------------------------------------------------------ what is written
 
     def _wrote(self, event: Wrote) -> None:
         after, account = event.after, self._accounts[event.after.id]
+        if account.pruned:
+            self._broken("I7", f"{after.id[-4:]} has a row again, after its old one was removed")
         before = account.row
         account.row = after
+        if self._plan.profile.unlogged:
+            return
         self._touched.add(after.id)
         if event.verb == "renew":
             self._kept[after.id, event.who] += 1
@@ -327,10 +347,15 @@ class Checker:
     def _began(self, event: Began) -> None:
         account, name = self._accounts[event.key], event.key[-4:]
         self._is_one(event.n, event.key)
+        self._has_room(event)
+        if self._plan.profile.unlogged:
+            self._runs[event.key, event.token, event.who] = Run(event)
+            return
         if account.owners.get(event.token) != event.who:
             self._broken("I2", f"{name} runs on {event.who} without the claim of its token")
         if event.token in account.began:
             self._broken("I2", f"{name} began twice under token {event.token}")
+        self._in_order(event, account)
         account.began.add(event.token)
         run = Run(event)
         for other in self._runs.values():
@@ -339,6 +364,34 @@ class Checker:
             if other.began.n == event.n:
                 self._overlaps(other, event)
         self._runs[event.key, event.token, event.who] = run
+
+    def _has_room(self, event: Began) -> None:
+        """A worker runs no more at once than it has slots, and the queue its limit."""
+        most = min(self._plan.concurrency, self._plan.limit or self._plan.concurrency)
+        beside = [run.began for run in self._runs.values() if run.began.who == event.who]
+        if len(beside) >= most:
+            self._broken("limit", f"{event.who} runs {len(beside) + 1} at once, and may {most}")
+
+    def _in_order(self, event: Began, account: Account) -> None:
+        """Of a group nothing begins before what was sent before it has left the broker.
+
+        Where a row took the wake-up over, or a message was sent again, the order has been given up;
+        and a process that was frozen does not know that the broker gave its messages to others.
+        """
+        group = self._groups.get(event.n)
+        if group is None or self._wild or event.who in self._froze or account.sent != 1:
+            return
+        own = min(account.messages, default=None)
+        for n, key in self._numbers.items():
+            other = self._accounts[key]
+            first = min(other.messages, default=None)
+            if n == event.n or self._groups.get(n) != group or other.sent != 1:
+                continue
+            row = other.row
+            over = row is not None and (row.state in FINAL | HELD or row.wake_at is not None)
+            if own is not None and first is not None and first < own and not over:
+                what = f"{event.key[-4:]} began before {key[-4:]}, which came first in its group"
+                self._broken("order", what)
 
     def _overlaps(self, other: Run, event: Began) -> None:
         """Handlers overlap only where one was frozen or cannot stop, or clocks are far apart."""
@@ -352,19 +405,22 @@ class Checker:
         run = self._runs.pop((event.key, event.token, event.who), None)
         account = self._accounts[event.key]
         account.ends[event.token] = event.how
+        account.hows.add(event.how)
         if run is not None and run.alone:
             account.alone.add(event.token)
 
     # ------------------------------------------------------------------ messages and the rest
 
     def _buried(self, event: Buried) -> None:
-        if event.key is None:
+        if event.key is None or self._plan.profile.unlogged:
             return
         if event.stamp not in self._accounts[event.key].failed_runs:
             what = f"a dead letter of {event.key[-4:]} is stamped {event.stamp}"
             self._broken("I3", f"{what}, and that run has not failed")
 
     def _extended(self, event: Extended) -> None:
+        if self._plan.profile.unlogged:
+            return
         self._kept[event.key, event.who] -= 1
         if self._kept[event.key, event.who] < 0:
             self._broken("law 7", f"{event.who} extended {event.key[-4:]} without a renewal")

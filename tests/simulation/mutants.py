@@ -51,6 +51,7 @@ _SETTLE, _LEASE = "longshore.worker.settle", "longshore.worker.lease"
 _TAKING, _SLOTS = "longshore.worker.taking", "longshore.worker.slots"
 _WORKER, _WATCH = "longshore.worker.worker", "longshore.worker.watch"
 _ENDING, _DETACH = "longshore.worker.ending", "longshore.worker.detach"
+_GROUPS = "longshore.worker.groups"
 _MEMORY = "longshore_adapters.memory.task_log"
 
 
@@ -446,6 +447,53 @@ BEYOND_THE_MODEL: Final = (
             "return _again(replace(row, rescues=0), outcome, now)",
             "return _again(row, outcome, now)",
         ),
+    ),
+    _mutant(
+        "limit_ignored",
+        "a queue's own limit is not asked for",
+        (
+            _SLOTS,
+            "        return room if own is None else min(room, own - self._by_queue[queue])",
+            "        return room",
+        ),
+    ),
+    _mutant(
+        "limit_miscounted",
+        "what ended is still counted, or what is to be claimed is not",
+        (_SLOTS, "        self._by_queue[queue] += count\n", ""),
+    ),
+    _mutant(
+        "pruned_early",
+        "a row is removed before its messages can be gone",
+        (
+            "longshore.scheduler.prune",
+            "        states[max(age, least)].add(state)",
+            "        states[age].add(state)",
+        ),
+    ),
+    _mutant(
+        "pruned_standing",
+        "a row is removed while a message of it is in the same store",
+        (_MEMORY, " and row.id not in standing", ""),
+    ),
+    _mutant(
+        "group_beside_itself",
+        "tasks of one group run at the same time",
+        (_GROUPS, "one.group is None or one.group not in self._under_way", "one"),
+    ),
+    _mutant(
+        "group_overtaken",
+        "what comes behind a task of its group that goes back is run",
+        (
+            _GROUPS,
+            "        if group is not None:\n            self._blocked.add(group)",
+            "        pass",
+        ),
+    ),
+    _mutant(
+        "detach_unlogged",
+        "a message is acknowledged in mid-run though no row has taken the wake-up over",
+        ("longshore.levels", "applied=False, task=None)", "applied=True, task=None)"),
     ),
     _mutant(
         "expired_runs",

@@ -7,6 +7,8 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from longshore.levels import Level
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,12 @@ class Profile:
     stale_deletes: bool = False
     phantoms: bool = False
     clock_of_caller: bool = False
-    claims_only: bool = False
+    level: Level = Level.FULL
+
+    @property
+    def unlogged(self) -> bool:
+        """Whether no claim is logged: what is promised then is the broker's, and no more."""
+        return self.level in {Level.FAILURES, Level.OFF}
 
 
 NO_WAIT: Final = {"max_delay": timedelta(0), "max_release_delay": timedelta(0)}
@@ -49,8 +56,21 @@ PROFILES: Final = (
         stale_deletes=True,
         phantoms=True,
         clock_of_caller=True,
-        claims_only=True,
+        level=Level.CLAIMS,
     ),
+)
+ORDERED: Final = Profile(
+    name="fifo", limits={"max_delay": timedelta(0), "max_release_delay": QUARTER, "grouped": True}
+)
+UNLOGGED: Final = tuple(
+    Profile(
+        name=f"sqs, log {level}",
+        limits={"max_delay": QUARTER, "max_release_delay": QUARTER, "max_hold": SHORT_HOLD},
+        stale_deletes=True,
+        phantoms=True,
+        level=level,
+    )
+    for level in (Level.FAILURES, Level.OFF)
 )
 SEPARATE: Final = tuple(one for one in PROFILES if not one.together)
 
@@ -87,6 +107,7 @@ class TaskPlan:
     attempts: int
     delay: float = 0.0
     expires: float | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +123,11 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that a seed decides beforehand."""
+    """All that a seed decides beforehand.
+
+    `limit` is how many of the queue's tasks a worker may run, whatever its slots; `pruned` says
+    that final rows are removed as soon as it is safe.
+    """
 
     seed: int
     profile: Profile
@@ -114,6 +139,8 @@ class Plan:
     skew: float
     max_rescues: int = 2
     max_tasks: int | None = None
+    limit: int | None = None
+    pruned: bool = False
 
 
 HOWS: Final = ("plain", "plain", "keyed", "delayed", "foreign", "foreign", "expiring")
@@ -172,7 +199,7 @@ def make_plan(seed: int) -> Plan:
         skew=random.choice((0.0, 0.9, 0.9, 15.0)),
         max_rescues=random.randint(1, 2),
     )
-    return random.choice(THEMES)(random, plan) if random.random() < 0.4 else plan
+    return random.choice(THEMES)(random, plan) if random.random() < 0.6 else plan
 
 
 def _late_finishes(random: Random, plan: Plan) -> Plan:
@@ -252,6 +279,58 @@ def _recycled(random: Random, plan: Plan) -> Plan:
     return replace(plan, max_tasks=random.randint(1, 3))
 
 
+def _limited(random: Random, plan: Plan) -> Plan:
+    """Let the queue have fewer slots than there are, and many tasks at once."""
+    tasks = tuple(replace(one, at=1.0 + one.at / 20) for one in plan.tasks)
+    return replace(plan, tasks=tasks, concurrency=4, limit=random.randint(1, 2))
+
+
+def _pruned(random: Random, plan: Plan) -> Plan:
+    """Let rows be removed, and messages come long after their task has ended."""
+    late = [
+        Happening(at=one.at + random.random(), what="late copy", target=random.randrange(9))
+        for one in plan.tasks
+    ]
+    return replace(
+        plan,
+        pruned=True,
+        weather=replace(plan.weather, late=0.5),
+        happenings=_in_order([*plan.happenings, *late]),
+    )
+
+
+def _in_groups(random: Random, plan: Plan) -> Plan:
+    """Let the broker keep order in groups of tasks that come close together."""
+    tasks = tuple(
+        replace(
+            one,
+            at=1.0 + one.at / 20,
+            how=random.choice(("plain", "foreign")),
+            delay=0.0,
+            expires=None,
+            group=f"group {one.n % 2}",
+        )
+        for one in plan.tasks
+    )
+    return replace(
+        plan,
+        profile=ORDERED,
+        tasks=tasks,
+        concurrency=random.randint(2, 4),
+        weather=replace(plan.weather, phantom=0.0),
+    )
+
+
+def _unlogged(random: Random, plan: Plan) -> Plan:
+    """Let there be no claims in the log, and nobody who could operate on what is not there."""
+    tasks = tuple(
+        replace(one, how=random.choice(("plain", "foreign")), expires=None)
+        for one in _doing(random, plan, ("quick", "quick", "long", "flaky", "fatal", "stubborn"))
+    )
+    happenings = tuple(one for one in plan.happenings if one.what not in VERBS)
+    return replace(plan, profile=random.choice(UNLOGGED), tasks=tasks, happenings=happenings)
+
+
 def _cut_off(random: Random, plan: Plan) -> Plan:
     """Cut workers off from the log while their handlers run on, and leave clocks in peace."""
     tasks = tuple(
@@ -274,7 +353,7 @@ def _cut_off(random: Random, plan: Plan) -> Plan:
 
 THEMES: Final = (
     *(_late_finishes, _late_claims, _phantoms, _draining, _losses, _cut_off),
-    *(_paused, _recycled),
+    *(_paused, _recycled, _limited, _pruned, _in_groups, _unlogged),
 )
 """Circumstances that chance alone makes too seldom."""
 

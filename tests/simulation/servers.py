@@ -7,6 +7,7 @@ and other limits than none.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from longshore_adapters.memory.queue import MemoryQueue
@@ -19,7 +20,6 @@ from tests.simulation.history import Buried, Extended, Gone, Removed, Sent, Wrot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
     from random import Random
 
     from longshore.errors import LongshoreError
@@ -120,6 +120,25 @@ class ServerQueue(MemoryQueue):
             assert one.key is not None
             history.add(Extended(who=history.who, key=one.key))
         return await super().extend(deliveries, lease=lease)
+
+    def _take(self, limit: int, lease: timedelta) -> list[Delivery]:
+        """Take what is best; of an ordered group nothing while what is before it is out."""
+        if not self.capabilities.grouped:
+            return super()._take(limit, lease)
+        with self._connection.use() as server:
+            now = server.clock.now()
+            held = list(server.messages[QUEUE].values())
+            kept = {one.message.group for one in held if one.visible_at > now}
+            ready = [one for one in held if one.message.group not in kept]
+            return [self._deliver(one, now + lease) for one in ready[:limit]]
+
+    def _next_visible(self) -> float:
+        """Seconds until a message may be visible; one that waits for its group does so already."""
+        with self._connection.use() as server:
+            now = server.clock.now()
+            waits = (one.visible_at - now for one in server.messages[QUEUE].values())
+            later = (one for one in waits if one > timedelta(0))
+            return min(later, default=timedelta.max).total_seconds()
 
     def forget(self, server: MemoryServer, delivery: Delivery) -> LongshoreError | None:
         """Acknowledge; a stale receipt may delete as well where the profile says so."""

@@ -66,6 +66,8 @@ def test_the_plans_bring_about_what_they_are_there_for() -> None:
         "down",
         "drain",
         "copy",
+        "late copy",
+        "pause queue",
         "redeliver",
         "lose",
         "skew",

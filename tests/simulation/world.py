@@ -50,6 +50,14 @@ LEASE = timedelta(seconds=6)
 SCHEDULING = SchedulerOptions(
     lease=timedelta(seconds=4), audit_every=timedelta(seconds=15), audit_gap=timedelta(seconds=5)
 )
+PRUNING = replace(
+    SCHEDULING,
+    keep=dict.fromkeys(FINAL, timedelta(seconds=30)),
+    message_retention=timedelta(seconds=90),
+    prune_every=timedelta(seconds=2),
+)
+_LATE = timedelta(seconds=45)
+"""When a late copy comes: its task's row may have become old enough to go, and must not."""
 TIMEOUT = timedelta(seconds=1)
 QUIET = 400.0
 """Seconds that everything may take to end once all is healed; the audit waits longest."""
@@ -85,7 +93,10 @@ class World:
         self._network = Network(self.loop, self._site, self.history, self.random, plan.weather)
         self._posts = [Post(number) for number in range(plan.workers)]
         self._policy = Policy(
-            default=QueuePolicy(lease=LEASE, retry=RETRY), max_rescues=plan.max_rescues
+            default=QueuePolicy(
+                lease=LEASE, retry=RETRY, concurrency=plan.limit, log=plan.profile.level
+            ),
+            max_rescues=plan.max_rescues,
         )
         self._processes: list[Process] = []
         self._answered: set[int] = set()
@@ -122,6 +133,8 @@ class World:
         if paused:
             await operator.apply(Verb.RESUME, paused)
             self.ending.unresumed = await self._quiet(self._restless)
+        if self.plan.pruned:
+            await self._pass(2 * PRUNING.message_retention.total_seconds())
         self._leaving = True
         for post in self._posts:
             self._drain(post)
@@ -196,8 +209,9 @@ class World:
         link = self._network.link(process, "log")
         together = self._site.together
         log: TaskLog = GatedTaskLog(self._site.task_log, link)
-        if self.plan.profile.claims_only:
-            log = LevelledLog(log, lambda _: Level.CLAIMS, clock)
+        level = self.plan.profile.level
+        if level is not Level.FULL:
+            log = LevelledLog(log, lambda _: level, clock)
         return Ports(
             queue=lambda _: queue,
             task_log=log,
@@ -223,7 +237,7 @@ class World:
             poll=timedelta(seconds=3),
             grace=timedelta(seconds=2),
             max_tasks=self.plan.max_tasks,
-            scheduling=SCHEDULING,
+            scheduling=PRUNING if self.plan.pruned else SCHEDULING,
             capture=False,
             name=process.name,
         )
@@ -283,6 +297,7 @@ class World:
             expires=None if task.expires is None else timedelta(seconds=task.expires),
             attempts=task.attempts,
             timeout=TIMEOUT if task.does == "times out" else None,
+            tenant=task.group,
         )
         data = WORK.arguments.pack((task.n,), {})
         records = preparer.records([Draft(WORK, data, options)], ports.clock.now())
@@ -310,14 +325,15 @@ class World:
             notbefore=now + timedelta(seconds=task.delay) if task.delay else None,
             taskattempts=task.attempts,
             tasktimeout=TIMEOUT.seconds if task.does == "times out" else None,
+            partitionkey=task.group,
         )
         key, body = message.key(QUEUE), encode(message)
         self.specs[task.n] = TaskSpec(
-            id=key, name=WORK.name, queue=QUEUE, body=body, created_at=now
+            id=key, name=WORK.name, queue=QUEUE, body=body, created_at=now, tenant=task.group
         )
         for _ in range(_TRIES):
             try:
-                await ports.queue(QUEUE).send([Outgoing(key=key, body=body)])
+                await ports.queue(QUEUE).send([Outgoing(key=key, body=body, group=task.group)])
             except LongshoreError:
                 await ports.clock.sleep(1.0)
                 continue
@@ -331,7 +347,7 @@ class World:
         if one.what in VERBS:
             process = self._process("operator")
             self.loop.create_task(self._operate(one, process), context=self._context(process))
-        elif one.what in {"copy", "redeliver", "lose"}:
+        elif one.what in {"copy", "late copy", "redeliver", "lose"}:
             self._disturb(one)
         elif one.what == "down":
             self._down(one)
@@ -401,7 +417,8 @@ class World:
             message.visible_at = self._site.wake.clock.now()
             self._site.wake.wake()
         else:
-            self._site.queue.put(self._site.wake, replace(message.message, delay=timedelta(0)))
+            delay = _LATE if one.what == "late copy" else timedelta(0)
+            self._site.queue.put(self._site.wake, replace(message.message, delay=delay))
 
     async def _pause_queue(self, one: Happening, process: Process) -> None:
         """Pause the queue for a while; the last who paused it lets it go on, in the end anyhow."""

@@ -15,7 +15,8 @@ APPLICATION_ID: Final = 0x4C4F_4E47
 """`LONG`, written into the header of each file of ours."""
 
 _STORAGE: Final[Mapping[int, str]] = {
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check its path, and who may read the folder",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check its path, that this user may read and write "
+    "its folder, and that the disk is not read-only",
     sqlite3.SQLITE_CORRUPT: "is damaged; stop its workers, and recover it with: "
     "sqlite3 FILE .recover, or restore a backup",
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full, or a size limit is reached; free some "
@@ -31,8 +32,8 @@ _UNAVAILABLE: Final[Mapping[int, str]] = {
     "give it longer: ?busy_timeout=SECONDS",
     sqlite3.SQLITE_LOCKED: "stayed locked by another connection; try again",
     sqlite3.SQLITE_PROTOCOL: "could not be locked in time; try again, with fewer processes",
-    sqlite3.SQLITE_IOERR: "could not be read or written: the disk answered with an error; look "
-    "into the system's log, then try again",
+    sqlite3.SQLITE_IOERR: "could not be read or written: the disk answered with an error; free "
+    "space where it is full, see df, else look into the system's log; then try again",
     sqlite3.SQLITE_NOMEM: "could not be used: memory is short; try again",
     sqlite3.SQLITE_INTERRUPT: "was interrupted; try again",
 }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
 _AGO: Final = "ago"
+_SHOWN: Final = 60
+"""How much is repeated of what cannot be read."""
 
 
 class Kind(click.ParamType):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument] - generic only since click 8.4
@@ -136,7 +138,8 @@ def _json(text: str, wanted: str) -> object:
     try:
         found: object = read_json(text)
     except ValueError as error:
-        message = f"{text!r} is not JSON: {error}; give {wanted}"
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        message = f"{shown!r} is not JSON: {error}; give {wanted}"
         raise ValueError(message) from None
     return found
 

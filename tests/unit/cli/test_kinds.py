@@ -67,6 +67,13 @@ def test_other_text_is_refused_with_what_is_accepted(kind: Kind, text: str, said
         kind.convert(text, None, None)
 
 
+def test_of_long_text_that_is_refused_only_the_beginning_is_repeated() -> None:
+    with pytest.raises(click.BadParameter) as refused:
+        ARGUMENTS.convert("[" * 100_000, None, None)
+
+    assert len(str(refused.value)) < 300
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
