@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.wire import Row
 
+_NOTHING = (None, None, None)
+"""What an end leaves behind whose handler returned nothing, and said nothing."""
+
 
 def finish(transaction: Transaction, outcomes: Sequence[Outcome]) -> list[Finished]:
     """Decide each end; of two for one task in a batch, the second sees the first."""
@@ -52,9 +55,13 @@ def _succeed(transaction: Transaction, outcomes: Mapping[TaskId, Outcome]) -> di
     ]
     attempts = [_attempt(row, outcomes[row[0]], now) for row in rows]
     insert(transaction, statements.INSERT_ATTEMPTS, attempts)
-    for portion in statements.portions(rows):
-        ended = chain.from_iterable(_ended(row[1], outcomes[row[0]]) for row in portion)
-        transaction.run(statements.SUCCEED[len(portion)], (*ended, now, now))
+    ended = [_ended(row[1], outcomes[row[0]]) for row in rows]
+    silent = [end[0] for end in ended if end[1:] == _NOTHING]
+    if silent:
+        transaction.run(statements.SUCCEED_SILENTLY, (now, json_list(silent)))
+    for portion in statements.portions([end for end in ended if end[1:] != _NOTHING]):
+        values = chain.from_iterable(portion)
+        transaction.run(statements.SUCCEED[len(portion)], (*values, now, now))
     return {row[0]: row[4] for row in rows}
 
 

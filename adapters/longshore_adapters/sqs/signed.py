@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import socket
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore_adapters.sqs.purpose import Purpose
+from longshore_adapters.sqs.signature import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,7 @@ class Signed:
         longest, _, pool = Purpose.SEND.value
         timeouts: Any = (_CONNECTED, longest)
         self._url = f"{client.meta.endpoint_url.rstrip('/')}/"
-        self._region = client.meta.region_name
+        self._signature = Signature(self._url, client.meta.region_name)
         self._session = session
         self._http: Any = URLLib3Session(
             verify=session.get_config_variable("ca_bundle") or True,
@@ -68,8 +70,7 @@ class Signed:
         self._http.close()
 
     def _request(self, operation: str, asked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the SDK's own
-        from botocore.auth import SigV4Auth  # noqa: PLC0415 - by now it is loaded
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - by now it is loaded
+        from botocore.awsrequest import AWSPreparedRequest  # noqa: PLC0415 - by now it is loaded
         from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - by now it is loaded
 
         credentials = self._session.get_credentials()
@@ -77,13 +78,13 @@ class Signed:
             raise NoCredentialsError
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
-            "User-Agent": "longshore",
             "X-Amz-Target": f"{TARGET}{operation}",
         }
         body = json.dumps(asked, default=_base64, separators=(",", ":")).encode()
-        request = AWSRequest("POST", self._url, headers, body)
-        SigV4Auth(credentials.get_frozen_credentials(), "sqs", self._region).add_auth(request)
-        return request.prepare()
+        frozen = credentials.get_frozen_credentials()
+        given: Any = self._signature.headers(frozen, headers, body, datetime.now(UTC))
+        given["User-Agent"] = "longshore"
+        return AWSPreparedRequest("POST", self._url, given, body, stream_output=False)
 
 
 def _base64(value: bytes) -> str:
