@@ -23,12 +23,19 @@ from tests.brokers.servers import DYNAMODB, LOCALSTACK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.brokers.servers import Server
+
 FOLDER: Final = Path(__file__).resolve().parents[2] / "localstack"
 PAGE: Final = (FOLDER / "README.md").read_text(encoding="utf-8")
 # The blocks of commands on the page, in their order.
 BLOCKS: Final = [block.split("```")[0].splitlines() for block in PAGE.split("```console\n")[1:]]
 COMMANDS: Final = BLOCKS[0]
 PATIENCE: Final = 50.0
+
+SERVERS: Final = [
+    pytest.param(LOCALSTACK, id="localstack"),
+    pytest.param(DYNAMODB, id="dynamodb"),
+]
 
 pytestmark = [pytest.mark.once, pytest.mark.timeout(120)]
 
@@ -118,17 +125,57 @@ def test_three_commands_are_all_there_is_to_it() -> None:
     assert len(COMMANDS) == 3
 
 
-@pytest.mark.parametrize(
-    "server", [pytest.param(LOCALSTACK, id="localstack"), pytest.param(DYNAMODB, id="dynamodb")]
-)
-def test_compose_runs_the_servers_that_the_tests_run_on_loopback_only(server: Any) -> None:
-    compose = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    read: Any = import_module("yaml").safe_load
+    found = read((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+    return dict(found["services"])
 
-    published = re.findall(r"^ +- ([0-9.:]+)$", compose, re.MULTILINE)
 
-    assert f"image: {server.image.name}" in compose
-    assert f"127.0.0.1:{server.port}:{server.image.port}" in published
-    assert all(each.startswith("127.0.0.1:") for each in published)
+def test_compose_knows_the_two_servers_of_the_page_and_no_other(services: dict[str, Any]) -> None:
+    assert services.keys() == {LOCALSTACK.name, DYNAMODB.name}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_compose_runs_the_image_that_the_tests_run(
+    services: dict[str, Any], server: Server
+) -> None:
+    service = services[server.name]
+
+    assert service["image"] == server.image.name
+    assert tuple(service.get("command", "").split()) == server.image.command
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_compose_publishes_one_port_and_on_loopback_only(
+    services: dict[str, Any], server: Server
+) -> None:
+    service = services[server.name]
+
+    assert service["ports"] == [f"127.0.0.1:{server.port}:{server.image.port}"]
+    assert "network_mode" not in service
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_compose_tells_a_server_what_the_tests_tell_it(
+    services: dict[str, Any], server: Server
+) -> None:
+    told = {name: text.format(port=server.port) for name, text in server.image.environment.items()}
+    theirs = services[server.name].get("environment", {})
+
+    assert theirs == told
+    assert all(isinstance(text, str) for text in theirs.values())
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_compose_mounts_nothing_that_is_not_in_the_folder(
+    services: dict[str, Any], server: Server
+) -> None:
+    """It mounts nothing today: `longshore init` makes queue and table, so there is no script."""
+    volumes = services[server.name].get("volumes", [])
+    sources = [each.partition(":")[0] for each in volumes]
+
+    assert [source for source in sources if not (FOLDER / source).exists()] == []
 
 
 def test_tasks_of_shell_and_python_producers_are_done(shop: Shop) -> None:
