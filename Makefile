@@ -8,6 +8,8 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Of what is installed most is never imported: Python compiles what is.
+export PIP_NO_COMPILE := 1
 # A user's own site-packages and PYTHONPATH are no part of a tested environment.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
