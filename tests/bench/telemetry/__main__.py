@@ -1,8 +1,8 @@
 """What telemetry costs a drain: `python -m tests.bench.telemetry [--before CHECKOUT]`.
 
 Processor time of whole processes, in runs that alternate, because the clock on the wall says more
-of a machine's other users than of us. The least of each kind counts. Every message carries the context
-of its creation.
+of the other users of a machine than of us. The least of each kind counts. Every message carries the
+context of its creation.
 """
 
 from __future__ import annotations
