@@ -1,7 +1,7 @@
 """What telemetry costs a drain: `python -m tests.bench.telemetry [--before CHECKOUT]`.
 
 Processor time of whole processes, in runs that alternate, because the clock on the wall says more
-of a machine's other users than of us. The least of each kind counts. Every message carries the
+of the other users of a machine than of us. The least of each kind counts. Every message carries the
 context of its creation.
 """
 
@@ -77,8 +77,8 @@ def measure(tasks: int, rounds: int, before: Path | None) -> dict[str, float]:
                 shutil.copy(full[PRODUCED.get(kind, 1)], copy)
                 python = before / ".venv/bin/python" if kind == "before" and before else None
                 least[kind] = min(least[kind], run(kind, copy, python))
-                for used in Path(folder).glob("run.db*"):
-                    used.unlink()
+                for each in Path(folder).glob("run.db*"):
+                    each.unlink()
     return dict(least)
 
 
