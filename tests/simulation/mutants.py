@@ -426,8 +426,8 @@ BEYOND_THE_MODEL: Final = (
         ),
         (
             _TAKING,
-            "            deadline=asked + kept_for(lease),",
-            "            deadline=asked + 2 * lease.total_seconds(),",
+            "            deadline=asked + self._kept,",
+            "            deadline=asked + 2 * self.policy.lease.total_seconds(),",
         ),
     ),
     _mutant(
