@@ -426,8 +426,8 @@ BEYOND_THE_MODEL: Final = (
         ),
         (
             _TAKING,
-            "            deadline=asked + kept_for(lease),",
-            "            deadline=asked + 2 * lease.total_seconds(),",
+            "            deadline=asked + self._kept,",
+            "            deadline=asked + 2 * self.policy.lease.total_seconds(),",
         ),
     ),
     _mutant(
@@ -479,7 +479,11 @@ BEYOND_THE_MODEL: Final = (
     _mutant(
         "group_beside_itself",
         "tasks of one group run at the same time",
-        (_GROUPS, "one.group is None or one.group not in self._under_way", "one"),
+        (
+            _GROUPS,
+            "            if held.group is None or held.group not in self._under_way:",
+            "            if True:",
+        ),
     ),
     _mutant(
         "group_overtaken",
