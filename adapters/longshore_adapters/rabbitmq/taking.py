@@ -20,6 +20,7 @@ from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.acks import Acks
 from longshore_adapters.rabbitmq.errors import QueueMissingError
 from longshore_adapters.rabbitmq.pace import Pace
+from longshore_adapters.rabbitmq.prefetch import Prefetch
 from longshore_adapters.rabbitmq.vigil import EVERY, Step, Vigil
 from longshore_adapters.rabbitmq.wire import to_delivery
 
@@ -42,14 +43,10 @@ TOGETHER: Final = 0.005
 """Seconds that what is done out of turn waits for those before it."""
 CONNECTING: Final = 10.0
 """Seconds that a receive waits, beyond its own time, for the consumer to begin."""
-MOST: Final = 65_535
 AHEAD: Final = 8
 """How much more than what is asked for may come while tasks are short; with the next two."""
 LEAST_AHEAD: Final = 32
 MOST_AHEAD: Final = 1000
-MOST_CONSUMERS: Final = 32
-SHARE: Final = 4
-"""A further consumer takes at least one for so many that are held: load that grows needs few."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,9 +73,8 @@ class Taking:
         self._acks = Acks()
         self._channel: int | None = None
         self._mark = ""
-        self._live: dict[str, int] = {}
+        self._consumes = Prefetch(names.queue)
         self._pace = Pace()
-        self._begun = 0
         self._on_at: float | None = None
         self._vigil = Vigil()
         self._watching: asyncio.TimerHandle | None = None
@@ -191,46 +187,34 @@ class Taking:
             self._channel, self._mark = self._consumers.open(self)
             self._vigil.begin()
             self._acks = Acks()
-        room = sum(self._live.values()) - self._acks.fresh
-        if self._live and self._pace.is_short(want, self._loop.time()):
+        room = self._consumes.allowed - self._acks.fresh
+        if self._consumes.allowed and self._pace.is_short(want, self._loop.time()):
             # What was acknowledged is replaced a round trip and a disk's flush later.
             want = max(want, min(max(want * AHEAD, LEAST_AHEAD), MOST_AHEAD))
-        if room * 2 < want or not self._live:
+        if room * 2 < want or not self._consumes.allowed:
             self._consume(want - room)
 
     def _consume(self, more: int) -> None:
-        """Let the broker send so many more; a consumer's tag is never used twice.
-
-        RabbitMQ 3.10 ends the connection where one comes again while messages of it are held.
-        """
         assert self._channel is not None  # noqa: S101 - said by who calls
         data = b""
-        if self._live:
-            more = max(more, len(self._acks) // SHARE)
-        if len(self._live) >= MOST_CONSUMERS:
+        if self._consumes.are_many:
             data = self._cancelled()
-        self._begun += 1
-        tag = f"longshore-{self._begun}"
-        self._live[tag] = more = min(more, MOST)
         self._on_at = None
-        given = self._consumers.arguments()
-        data += frames.consume(self._channel, self._names.queue, tag, prefetch=more, given=given)
+        held = len(self._acks)
+        data += self._consumes.more(self._channel, more, held, self._consumers.arguments())
         self._write(data)
 
     def _cancelled(self) -> bytes:
         """Write that no consumer takes any more; what they hold is held all the same."""
         assert self._channel is not None  # noqa: S101 - there is one where there are consumers
-        channel = self._channel
-        data = b"".join(frames.cancel(channel, tag) for tag in self._live)
-        self._live.clear()
         self._acks.mark()
         self._on_at = None
-        return data
+        return self._consumes.end(self._channel)
 
     def _stop(self) -> None:
         """Let the broker send nothing more, and give back what nobody came for."""
         self._linger = None
-        if self._waiters or not self._live or self._channel is None:
+        if self._waiters or not self._consumes.allowed or self._channel is None:
             return
         self._write(self._cancelled())
         self.release([self._buffer.popleft() for _ in range(len(self._buffer))])
@@ -241,7 +225,7 @@ class Taking:
             self._linger = None
 
     def _leave(self) -> None:
-        if not self._waiters and self._linger is None and self._live:
+        if not self._waiters and self._linger is None and self._consumes.allowed:
             self._linger = self._loop.call_later(LINGER, self._stop)
 
     # -- what comes
@@ -255,10 +239,10 @@ class Taking:
             elif event.method == frames.DECLARE_OK:
                 self._count(frames.read_count(event.arguments))
             elif event.method == frames.CONSUME_OK:
-                if frames.read_tag(event.arguments) == f"longshore-{self._begun}":
+                if self._consumes.is_newest(frames.read_tag(event.arguments)):
                     self._on_at = self._loop.time()
             elif event.method == frames.CANCEL:
-                self._live.pop(frames.read_tag(event.arguments), None)
+                self._consumes.ended(frames.read_tag(event.arguments))
                 self._ask()
         self._hand_out()
 
@@ -272,13 +256,13 @@ class Taking:
             receipt=f"{self._mark}{tag}",
             redelivered=redelivered,
         )
-        if self._live:
+        if self._consumes.allowed:
             self._buffer.append(delivery)
         else:
             self.release([delivery])
 
     def _count(self, ready: int) -> None:
-        room = sum(self._live.values()) - self._acks.fresh
+        room = self._consumes.allowed - self._acks.fresh
         step = self._vigil.counted(ready if room > 0 else 0)
         if step is not None and self._waiters and self._channel is not None:
             self._do(step)
@@ -301,7 +285,7 @@ class Taking:
         """The channel is gone, and with it every delivery; those who wait go on waiting."""
         self._channel = None
         self._mark = ""
-        self._live.clear()
+        self._consumes.lost()
         self._on_at = None
         self._buffer.clear()
         self._acks = Acks()
@@ -352,7 +336,7 @@ class Taking:
         """Put deliveries back where they were."""
         answers = self.check(deliveries)
         data = bytearray()
-        if self._live and not self._waiters and self._channel is not None:
+        if self._consumes.allowed and not self._waiters and self._channel is not None:
             data += self._cancelled()  # else they would come straight back
         for delivery, answer in zip(deliveries, answers, strict=True):
             tag = _tag_of(delivery.receipt, self._mark)
