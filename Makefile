@@ -74,11 +74,18 @@ simulate: .venv/.dev ## run SEEDS=2000 simulated worlds, and print the seeds tha
 
 .PHONY: check
 check: .venv/.dev ## lint, formatting, types, import directions
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync check-pyright check-others
+
+# The two type checkers use one core each, and basedpyright needs as long as all the rest.
+.PHONY: check-pyright check-others
+check-pyright:
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+check-others:
 	$(BIN)/python -m pip check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: brokers

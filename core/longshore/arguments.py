@@ -69,15 +69,20 @@ class Arguments:
     def unpack(self, message: Message) -> tuple[tuple[object, ...], dict[str, object]]:
         """Read a message's arguments and validate them; `ArgumentsError` where they do not fit."""
         args, kwargs = message.arguments()
-        return self.check(args, kwargs)
+        return self._checked(tuple(args), kwargs)
 
     def check(
         self, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
         """Validate arguments; answer them converted, with defaults filled in."""
+        return self._checked(tuple(args), dict(kwargs))
+
+    def _checked(
+        self, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
         checker = self._checker or self.build()
         try:
-            checked = checker.validate(checker.pair(tuple(args), dict(kwargs)))
+            checked = checker.validate(checker.pair(args, kwargs))
         except checker.refused as error:
             raise ArgumentsError(self._task, _problems(error, self._names)) from error
         return cast("tuple[tuple[object, ...], dict[str, object]]", checked)

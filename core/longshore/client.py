@@ -20,6 +20,7 @@ from longshore.plan import Plan
 from longshore.policy import Policy
 from longshore.protocol import Change, Verb
 from longshore.queue import NO_DELAY, Outgoing
+from longshore.quick import quick
 from longshore.task import TaskState
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _FIRST_LOOK = 0.005
 _LONGEST_LOOK = 0.25
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueued:
     """What an enqueue made, or, with a key that was taken, found."""

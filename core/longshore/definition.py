@@ -13,6 +13,7 @@ from longshore.arguments import Arguments, source_of
 from longshore.context import is_context
 from longshore.errors import TaskDefinitionError, UnknownTaskError
 from longshore.message import NAME_PATTERN
+from longshore.quick import quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -93,6 +94,7 @@ class TaskDefinition:
         return Call(partial(self.function, *args, **kwargs), self.options)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Call:
     """A callable without arguments, with the hooks that belong to it."""

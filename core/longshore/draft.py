@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from longshore.quick import quick
+
 if TYPE_CHECKING:
     from longshore.definition import TaskDefinition
     from longshore.message import JsonValue
@@ -40,6 +42,7 @@ class EnqueueOptions:
 NO_OPTIONS = EnqueueOptions()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A task that has not been sent: its definition, its checked arguments and its options."""

@@ -65,7 +65,8 @@ class Level(StrEnum):
     OFF = "off"
 
 
-_UNLOGGED = frozenset({Level.FAILURES, Level.OFF})
+UNLOGGED = frozenset({Level.FAILURES, Level.OFF})
+"""Levels at which a waiting task is its message, and nothing else."""
 
 
 class LevelledLog:
@@ -153,7 +154,7 @@ class LevelledLog:
 
     def _reaches(self, change: Change) -> bool:
         """Whether a row may be there to change; no claim would see a tombstone where none looks."""
-        unread = change.spec is not None and self._level(change.spec.queue) in _UNLOGGED
+        unread = change.spec is not None and self._level(change.spec.queue) in UNLOGGED
         return _has_row(change) and not unread
 
     def _is_recorded(self, one: Record) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from longshore.errors import MessageError
 from longshore.identity import TaskId, task_key
+from longshore.quick import quick
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 JsonValue = Mapping[str, "JsonValue"] | Sequence["JsonValue"] | str | int | float | bool | None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What a producer says of a task. Attribute names are those of the wire.
@@ -71,7 +73,8 @@ class Message:
         data = self.data
         if data is None:
             return [], {}
-        if isinstance(data, Mapping):
+        # Asked by its type first: an abstract class takes long to say what is one of it.
+        if type(data) is dict or isinstance(data, Mapping):
             return _from_mapping(cast("Mapping[str, object]", data))
         if _is_array(data):
             return list(cast("Sequence[object]", data)), {}

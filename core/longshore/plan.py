@@ -13,6 +13,7 @@ from longshore.identity import TaskId, task_key
 from longshore.message import MAX_TEXT, OWN_SOURCE, Message
 from longshore.priority import NORMAL, parse_priority
 from longshore.protocol import Record
+from longshore.quick import quick
 from longshore.task import TaskSpec, TaskState
 from longshore.when import format_duration, parse_duration, parse_when
 
@@ -33,6 +34,7 @@ _MOST_ATTEMPTS = 1_000_000
 _LONGEST_TIMEOUT = timedelta(days=365)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a plan comes to at one time: the part that drafts sent together share."""

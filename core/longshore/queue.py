@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from longshore.priority import NORMAL
+from longshore.quick import quick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +66,7 @@ class QueueCapabilities:
     late_extended: bool = True
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """A message to send. `key` is the task key; `group` a tenant or ordering group.
@@ -84,6 +86,7 @@ class Outgoing:
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A message in our hands until `lease_until`, by the adapter's clock.
@@ -105,6 +108,7 @@ class Delivery:
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """Give a delivery back, visible again after `delay`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from longshore.errors import ConfigurationError
 from longshore.priority import NORMAL
+from longshore.quick import quick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,6 +98,7 @@ class Reason(StrEnum):
     FORCED = "forced"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
     """What a task is: fixed when it is enqueued or adopted, kept until its row is stripped.
@@ -132,6 +134,7 @@ class TaskError:
     traceback: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A row of the log: the spec and where the task stands.
@@ -202,6 +205,7 @@ class LogLine:
     text: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try that has ended: by itself, given back, or lost with its worker.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -13,7 +14,7 @@ from longshore.client import Preparer
 from longshore.clock import Clock, SystemClock
 from longshore.codec.fetch import ByScheme
 from longshore.errors import ConfigurationError
-from longshore.levels import Level, LevelledLog
+from longshore.levels import UNLOGGED, Level, LevelledLog
 from longshore.policy import Policy, QueuePolicy
 from longshore.ports import Ports
 from longshore.registry import find_adapter, scheme_of
@@ -23,7 +24,7 @@ from longshore.task import TaskState
 from longshore.worker import Limits, WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from longshore.codec.fetch import Fetcher
     from longshore.identity import TaskIds
@@ -84,6 +85,20 @@ async def _fetchers(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
             raise ConfigurationError(message)
         found[scheme] = backend.fetcher
     return found
+
+
+def check_waits(ports: Ports, policy: Policy, queues: Sequence[str]) -> None:
+    """Refuse to serve a queue whose retries would have nowhere to wait: no log, and no delays."""
+    for name in queues:
+        capabilities = ports.queue(name).capabilities
+        level = policy.of(name).log
+        if capabilities.max_release_delay == timedelta(0) and level in UNLOGGED:
+            message = (
+                f"queue {name!r} logs {level.value}, and {capabilities.adapter} holds no message "
+                "back: a retry would have nowhere to wait; set its log to claims or full, or let "
+                "its broker delay, if the adapter has an option for that"
+            )
+            raise ConfigurationError(message)
 
 
 def logs_everything(settings: Settings) -> bool:

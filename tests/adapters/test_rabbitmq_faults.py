@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -241,9 +243,9 @@ async def test_a_cancelled_receive_gives_back_what_came(queue: Queue, rabbitmq_u
         [taken] = await asyncio.gather(waiting, return_exceptions=True)
         await sending
 
-        held = {one.body for one in taken} if isinstance(taken, list) else set()
-        assert held | await drained(queue) == {b"0", b"1", b"2"}
-        await queue.ack(taken if isinstance(taken, list) else [])
+        held = [] if isinstance(taken, BaseException) else taken
+        assert {one.body for one in held} | await drained(queue) == {b"0", b"1", b"2"}
+        await queue.ack(held)
 
 
 async def test_closing_gives_back_what_was_held(rabbitmq_url: str) -> None:
@@ -267,9 +269,10 @@ async def test_closing_ends_what_waits_for_a_server_that_is_not_there() -> None:
         sending = asyncio.create_task(named(opened).send(messages(1)))
         await asyncio.sleep(0)
 
-    for task in (waiting, sending):
-        with pytest.raises((ClosedError, UnavailableError)):
-            await asyncio.wait_for(task, 5)
+    with pytest.raises((ClosedError, UnavailableError)):
+        await asyncio.wait_for(waiting, 5)
+    with pytest.raises((ClosedError, UnavailableError)):
+        await asyncio.wait_for(sending, 5)
 
 
 async def test_a_queue_in_another_form_is_said_with_what_differs(rabbitmq_url: str) -> None:
@@ -291,11 +294,11 @@ async def test_strict_priorities_of_quorum_queues_are_refused_by_an_old_server(
 ) -> None:
     async with ADAPTER.open(prefixed(rabbitmq_url, "&bands=10"), SystemClock()) as opened:
         queue = named(opened)
-        with pytest.raises(ConfigurationError, match="4.3"):
+        with pytest.raises(ConfigurationError, match=r"4\.3"):
             await queue.declare()
-        with pytest.raises(ConfigurationError, match="4.3"):
+        with pytest.raises(ConfigurationError, match=r"4\.3"):
             await queue.send(messages(1))
-        with pytest.raises(ConfigurationError, match="4.3"):
+        with pytest.raises(ConfigurationError, match=r"4\.3"):
             await take(queue)
 
 
@@ -323,6 +326,34 @@ async def test_a_sender_goes_on_after_its_connection_was_cut(proxy: Proxy) -> No
         assert (first, second) == ([None], [None] * 3)
         assert await drained(named(opened)) == {b"0", b"1", b"2", b"3"}
         await named(opened).delete()
+
+
+FORK = """
+import os, sys
+from longshore.clock import SystemClock
+from longshore.conformance.queue.hands import message
+from longshore_adapters.rabbitmq import ADAPTER
+
+with ADAPTER.open_sender(sys.argv[1], SystemClock()) as sender:
+    assert sender.send("q", [message(b"before")]) == [None]
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(sender.send("q", [message(b"child")]) != [None])
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sender.send("q", [message(b"parent")]) == [None]
+"""
+
+
+async def test_parent_and_child_of_a_fork_both_send(queue: Queue, backend: Backend) -> None:
+    words = [sys.executable, "-c", FORK, backend.url]
+
+    done = await asyncio.to_thread(subprocess.run, words, check=False, capture_output=True)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert await drained(queue) == {b"before", b"child", b"parent"}
 
 
 async def test_many_threads_may_send_at_once(queue: Queue, backend: Backend) -> None:
@@ -440,7 +471,7 @@ class TestOnABrokerOfOurOwn:
                 number += 1
 
         async def consume() -> None:
-            while not (ended.is_set() and sent <= came):
+            while not (producer.done() and sent <= came):
                 try:
                     taken = await take(queue, 50, timedelta(seconds=1))
                 except UnavailableError:
@@ -455,7 +486,8 @@ class TestOnABrokerOfOurOwn:
             before = len(came)
             while len(came) < before + 20:
                 await asyncio.sleep(0.01)
-            await asyncio.to_thread(private_rabbitmq.kill)
+            # In good order: after a kill 3.10.8 may leave its last quorum queue without a leader.
+            await asyncio.to_thread(private_rabbitmq.stop)
             await asyncio.to_thread(private_rabbitmq.start)
             seen, back = len(came), asyncio.get_running_loop().time()
             while len(came) < seen + 20:

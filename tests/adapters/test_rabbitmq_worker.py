@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -13,6 +14,7 @@ from longshore import Context, Retry
 from longshore.clock import SystemClock
 from longshore.draft import EnqueueOptions
 from longshore.errors import EnqueueError, UnsupportedError
+from longshore.levels import Level, LevelledLog
 from longshore.task import TaskState
 from tests.brokers.proxy import Proxy
 from tests.unit.yard import open_yard
@@ -128,6 +130,34 @@ async def test_a_long_task_lets_go_of_its_message_before_the_consumer_timeout(
     assert during.wake_at is not None
     assert (row.attempts, row.rescues) == (1, 0)
     assert "go on without a message" in caplog.text
+
+
+async def test_without_a_log_retries_come_down_the_ladder(
+    rabbitmq_url: str, tmp_path: Path
+) -> None:
+    attempts: list[int] = []
+
+    async def fails(ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+        raise ValueError("no such order")
+
+    # One ladder for all runs: its 28 queues would be left behind by each.
+    url = f"{rabbitmq_url}?prefix=worker-ladder-&ladder=on"
+    async with opened(url, tmp_path) as yard:
+        log = LevelledLog(yard.ports.task_log, lambda _: Level.OFF, yard.clock)
+        yard.ports = replace(yard.ports, task_log=log)
+        failing = yard.task(fails, retry=Retry(attempts=3, backoff=SOON))
+        async with yard.working():
+            failed = await yard.enqueue(failing)
+
+            async def is_dead() -> bool:
+                return (await yard.depth()).dead == 1
+
+            await yard.until(is_dead)
+        [letter] = await yard.letters()
+
+    assert attempts == [1, 2, 3]
+    assert (letter.key, letter.reason) == (failed, "error")
 
 
 async def test_lost_connections_lose_no_task_and_run_none_twice(

@@ -281,6 +281,38 @@ async def test_a_queue_that_somebody_else_made_is_used_and_its_faults_are_found(
     await queue.delete()
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"VisibilityTimeout": "5"}, "its own visibility timeout is 5 s"),
+        ({"MessageRetentionPeriod": "3600"}, "and the URL says 4 days"),
+        ({"RedrivePolicy": ""}, "it has no redrive policy"),
+        ({"RedrivePolicy": "-dlq 5"}, "gives messages up after 5 receives"),
+        ({"RedrivePolicy": " 100"}, "where nobody looks"),
+        ({"MaximumMessageSize": "1024"}, "messages of 1024 bytes only"),
+        ({"DelaySeconds": "3"}, "every message waits 3 s"),
+    ],
+    ids=["visibility", "retention", "policy", "receives", "target", "size", "delay"],
+)
+async def test_what_somebody_changed_is_found_by_the_doctor_and_left_as_it_is(
+    queue: Queue, raw: SQSClient, url: str, changed: Any, said: str
+) -> None:
+    address = raw.get_queue_url(QueueName=queue.name)["QueueUrl"]
+    if policy := changed.get("RedrivePolicy"):
+        suffix, receives = policy.split(" ")
+        arn = f"arn:aws:sqs:us-east-1:000000000000:{queue.name}{suffix}"
+        target = {"deadLetterTargetArn": arn, "maxReceiveCount": int(receives)}
+        changed = {"RedrivePolicy": json.dumps(target)}
+    raw.set_queue_attributes(QueueUrl=address, Attributes=changed)
+
+    findings = ADAPTER.examine(url, [queue.name])
+    made = await queue.declare()
+
+    assert made is False
+    assert any(said in each.text and each.step for each in findings), findings
+    assert ADAPTER.examine(url, [queue.name]) == findings
+
+
 async def test_deinit_removes_what_we_made_under_the_prefix_and_nothing_else(
     raw: SQSClient, url: str, name: str
 ) -> None:

@@ -8,9 +8,9 @@ from importlib.metadata import entry_points
 import pytest
 
 from longshore.registry import ENTRY_POINTS
-from tests.architecture.places import ROOT, adapter_folders
+from tests.architecture.places import OTHER_SCHEMES, ROOT, adapter_folders
 
-FOLDERS = [each.name for each in adapter_folders()]
+FOLDERS = {each.name: each.name for each in adapter_folders()} | OTHER_SCHEMES
 
 
 def test_the_entry_points_are_the_adapter_folders() -> None:
@@ -18,13 +18,15 @@ def test_the_entry_points_are_the_adapter_folders() -> None:
 
     declared = project["entry-points"][ENTRY_POINTS]
 
-    assert declared == {name: f"longshore_adapters.{name}:ADAPTER" for name in FOLDERS}
+    assert declared == {
+        scheme: f"longshore_adapters.{folder}:ADAPTER" for scheme, folder in FOLDERS.items()
+    }
 
 
 def test_the_installed_entry_points_are_the_declared_ones() -> None:
     installed = sorted(point.name for point in entry_points(group=ENTRY_POINTS))
 
-    assert installed == FOLDERS, "run: pip install --editable . --no-deps"
+    assert installed == sorted(FOLDERS), "run: pip install --editable . --no-deps"
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -27,7 +27,7 @@ PATIENCE: Final = 30.0
 APP: Final = """
 import asyncio, time
 from pathlib import Path
-from longshore import Longshore
+from longshore import Context, Longshore
 
 app = Longshore()
 
@@ -35,6 +35,11 @@ app = Longshore()
 @app.task
 def add(a: int) -> int:
     return a + 1
+
+
+@app.task
+async def linger(ctx: Context) -> None:
+    await asyncio.sleep(60 if ctx.fence == 1 else 0)  # the first to hold it does not end
 
 
 @app.task
@@ -303,14 +308,14 @@ def test_a_killed_process_is_replaced(shop: Shop) -> None:
 
 
 def test_tasks_of_a_killed_process_are_taken_over_by_the_others(shop: Shop) -> None:
-    shop.enqueue("nap", 5.0)
+    shop.enqueue("linger")
     worker = shop.start("work", "--processes", "2")
-    shop.until_said("[PROCESSING] nap")
+    shop.until_said("[PROCESSING] linger")
     running = shop.until(lambda: json.loads(shop.run("list", "--json").stdout)["tasks"])[0]
 
     os.kill(int(running["worker"].rpartition(":")[2]), signal.SIGKILL)
 
-    shop.until_said("[PROCESSED] nap")
+    shop.until_said("[PROCESSED] linger")
     worker.terminate()
     assert worker.wait(PATIENCE) == ExitCode.OK
     assert shop.states() == ["succeeded"]

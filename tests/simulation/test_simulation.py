@@ -12,6 +12,8 @@ from tests.simulation.run import Tally, simulate, sweep
 ROOT = Path(__file__).parents[2]
 SEEDS = 2000
 
+pytestmark = pytest.mark.once
+
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -24,7 +26,6 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.once
 @pytest.mark.timeout(300)  # two minutes on the cores of CI, longer where they are shared
 def test_every_promise_holds_whatever_goes_wrong() -> None:
     done = run("--seeds", str(SEEDS))

@@ -13,14 +13,15 @@ from longshore import Context, RetryLater, Snooze
 from longshore.client import Client
 from longshore.definition import TaskRegistry, define
 from longshore.draft import Draft, EnqueueOptions
-from longshore.errors import LongshoreError
+from longshore.errors import ConfigurationError, LongshoreError
 from longshore.levels import Level, LevelledLog
 from longshore.operator import Operator
+from longshore.policy import Policy, QueuePolicy
 from longshore.protocol import Change, Verb
 from longshore.settings import QueueSettings, Settings
 from longshore.task import TaskSpec, TaskState
 from longshore.task_log import TaskQuery
-from longshore.wiring import open_ports, policy_of, preparer_of, worker_options
+from longshore.wiring import check_waits, open_ports, policy_of, preparer_of, worker_options
 from longshore.worker import Worker
 from tests.unit.yard import Yard, open_yard
 
@@ -279,3 +280,14 @@ async def test_a_queues_setting_says_how_much_is_logged(
 
     assert stopped.done == 1
     assert (before, after) == (waiting, ended)
+
+
+@pytest.mark.parametrize("level", UNLOGGED)
+async def test_without_claims_a_broker_that_delays_nothing_is_refused(level: Level) -> None:
+    policy = Policy(queues={"default": QueuePolicy(log=level)})
+    async with open_yard(together=False, max_release_delay=timedelta(0)) as yard:
+        with pytest.raises(ConfigurationError, match="nowhere to wait"):
+            check_waits(yard.ports, policy, ["default"])
+
+        check_waits(yard.healthy, policy, ["default"])
+        check_waits(yard.ports, Policy(), ["default"])

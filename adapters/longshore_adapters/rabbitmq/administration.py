@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from longshore_adapters.rabbitmq import sdk
 from longshore_adapters.rabbitmq.desk import Desk
 from longshore_adapters.rabbitmq.ladder import remove_ladder
 from longshore_adapters.rabbitmq.management import ask
@@ -22,7 +23,7 @@ def remove_ours(options: Options) -> list[str]:
     names = sorted(str(each["name"]) for each in found)
     ours = [name for name in names if name.startswith(options.prefix)]
 
-    def remove(channel: Any) -> None:  # noqa: ANN401 - py-amqp has no types
+    def remove(channel: sdk.Untyped) -> None:
         for name in ours:
             channel.queue_delete(name)
         if options.ladder:
@@ -38,8 +39,5 @@ def remove_ours(options: Options) -> list[str]:
 
 def warm_up() -> None:
     """Load what the first connection would load."""
-    import amqp.method_framing  # noqa: PLC0415 - that is what it is for
-    import kombu.transport.pyamqp  # noqa: PLC0415 - as above
-
-    assert amqp.method_framing  # noqa: S101 - loaded
-    assert kombu.transport.pyamqp  # noqa: S101 - loaded
+    for name in ("amqp.method_framing", "kombu.transport.pyamqp"):
+        sdk.loaded(name)

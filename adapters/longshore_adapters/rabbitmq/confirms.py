@@ -36,6 +36,8 @@ WINDOW: Final = 2000
 WINDOW_BYTES: Final = 8_388_608
 PATIENCE: Final = 30.0
 """Seconds for a confirmation, blocked or not."""
+STALLED: Final = 3.0
+"""Seconds without a confirmation, while some are owed, that a connection is trusted."""
 RECONNECTING: Final = 3.0
 """Seconds in which a lost connection may come back before who waits is told."""
 _TRIES: Final = 2
@@ -99,6 +101,7 @@ class Confirms:
         self._tag = 0
         self._lowest = 1
         self._bytes = 0
+        self._heard = 0.0
         self._sent: dict[int, tuple[Batch, int]] = {}
         self._waiting: deque[tuple[Batch, int]] = deque()
         self._batches: dict[Batch, None] = {}
@@ -145,11 +148,12 @@ class Confirms:
         """The server cannot do what is asked of it: tell everybody."""
         self._give_up([*self._batches], error)
 
-    def block(self, blocked: bool) -> None:  # noqa: FBT001 - a state, as the broker says it
+    def block(self, *, blocked: bool) -> None:
         """RabbitMQ takes no more messages, or does again."""
         if blocked:
             _log.warning("RabbitMQ at %s has blocked publishers: memory or disk", self._where)
         self._blocked = blocked
+        self._heard = monotonic()
         self._fill()
 
     def expire(self, now: float) -> None:
@@ -158,6 +162,13 @@ class Confirms:
         if late:
             error = BlockedError(PATIENCE) if self._blocked else lost(self._where)
             self._give_up(late, error)
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether confirmations are owed for too long, though nothing is blocked.
+
+        A quorum queue that has just come back may have lost what it was sent, and say nothing.
+        """
+        return bool(self._sent) and not self._blocked and now - self._heard >= STALLED
 
     def handle(self, came: Incoming) -> None:
         """Take what came on the channel."""
@@ -186,6 +197,8 @@ class Confirms:
         """Publish as many as the window takes, in one write."""
         if not self._up or self._blocked or not self._waiting:
             return
+        if not self._sent:
+            self._heard = monotonic()
         parts: list[bytes] = []
         waiting, sent = self._waiting, self._sent
         while waiting and len(sent) < WINDOW and self._bytes < WINDOW_BYTES:
@@ -201,6 +214,7 @@ class Confirms:
             self._write(b"".join(parts))
 
     def _settle(self, tag: int, *, multiple: bool, taken: bool) -> None:
+        self._heard = monotonic()
         for each in range(self._lowest, tag + 1) if multiple else (tag,):
             entry = self._sent.pop(each, None)
             if entry is None:

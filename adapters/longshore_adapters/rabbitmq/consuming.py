@@ -136,6 +136,10 @@ class Consumers:
         """Write frames on the present connection."""
         self._pump.write(self._epoch, data)
 
+    def drop(self) -> None:
+        """End the connection, which does not do what it should; another is made."""
+        self._pump.drop(self._epoch)
+
     async def close(self) -> None:
         """Acknowledge what is done, and end; the broker gives the rest to others."""
         self._closed = True

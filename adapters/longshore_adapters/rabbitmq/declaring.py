@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from longshore_adapters.rabbitmq import sdk
 from longshore_adapters.rabbitmq.desk import version_of
 from longshore_adapters.rabbitmq.ladder import declare_ladder
 from longshore_adapters.rabbitmq.limits import DELIVERY_LIMIT
@@ -12,8 +13,7 @@ from longshore_adapters.rabbitmq.versions import STRICT_PRIORITIES, UNLIMITED, n
 if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.names import Names
     from longshore_adapters.rabbitmq.options import Options
-
-NOT_FOUND: Final = 404
+    from longshore_adapters.rabbitmq.sdk import Untyped
 
 
 def queue_arguments(options: Options, names: Names) -> dict[str, Any]:
@@ -40,45 +40,36 @@ def dead_arguments(options: Options, version: str) -> dict[str, Any]:
     return arguments
 
 
-def declare(channel: Any, names: Names, options: Options) -> bool:  # noqa: ANN401 - py-amqp has no types
+def declare(channel: Untyped, names: Names, options: Options) -> bool:
     """Make both queues; whether the queue was not there. Raises for one in another form."""
     version = version_of(channel.connection)
     missing = is_missing(channel.connection, names.queue)
-    make(channel, names.dead, dead_arguments(options, version))
-    make(channel, names.queue, queue_arguments(options, names))
+    sdk.declare_queue(channel, names.dead, dead_arguments(options, version))
+    sdk.declare_queue(channel, names.queue, queue_arguments(options, names))
     if options.ladder:
         declare_ladder(channel, names, options)
     return missing
 
 
-def make(channel: Any, name: str, arguments: dict[str, Any]) -> None:  # noqa: ANN401 - as above
-    """Make a durable queue, or see that it is there in this form."""
-    from kombu import Queue  # noqa: PLC0415 - the SDK is loaded when it is used
-
-    Queue(name, durable=True, queue_arguments=arguments).bind(channel).queue_declare()
-
-
-def is_missing(connection: Any, name: str) -> bool:  # noqa: ANN401 - as above
+def is_missing(connection: Untyped, name: str) -> bool:
     """Whether there is no such queue. On a channel of its own, which a no ends."""
-    from amqp import NotFound  # noqa: PLC0415 - as above
-
     channel = connection.channel()
     try:
         channel.queue_declare(name, passive=True)
-    except NotFound:
+    except sdk.not_found():
         return True
     finally:
         channel.close()
     return False
 
 
-def delete(channel: Any, names: Names) -> None:  # noqa: ANN401 - as above
+def delete(channel: Untyped, names: Names) -> None:
     """Remove both queues; RabbitMQ says nothing of one that is not there."""
     for name in (names.queue, names.dead):
         channel.queue_delete(name)
 
 
-def purge(channel: Any, names: Names) -> int:  # noqa: ANN401 - as above
+def purge(channel: Untyped, names: Names) -> int:
     """Empty the queue of what is not in flight."""
     gone: int = channel.queue_purge(names.queue)
     return gone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from longshore.errors import UnavailableError
 from longshore.queue import Depth
@@ -12,12 +12,13 @@ from longshore_adapters.rabbitmq.management import ask
 if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.names import Names
     from longshore_adapters.rabbitmq.options import Options
+    from longshore_adapters.rabbitmq.sdk import Untyped
 
 _log = logging.getLogger("longshore.rabbitmq")
 _UNKNOWN: Final = frozenset({"in_flight", "delayed", "oldest_age"})
 
 
-def depth_of(channel: Any, names: Names, options: Options, held: int) -> Depth:  # noqa: ANN401 - py-amqp has no types
+def depth_of(channel: Untyped, names: Names, options: Options, held: int) -> Depth:
     """Count; `held` is in our own hands. Blocks.
 
     A passive declare tells exactly what is ready; what others hold and what is on the ladder only

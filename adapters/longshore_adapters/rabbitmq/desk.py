@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from longshore.errors import LongshoreError
+from longshore_adapters.rabbitmq import sdk
 from longshore_adapters.rabbitmq.errors import said, unreached
 from longshore_adapters.rabbitmq.link import connect
 from longshore_adapters.rabbitmq.versions import check_version
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from longshore_adapters.rabbitmq.options import Options
+    from longshore_adapters.rabbitmq.sdk import Untyped
 
 T = TypeVar("T")
 
@@ -35,18 +37,17 @@ class Desk:
     def __init__(self, options: Options) -> None:
         """Nothing is connected before the first question."""
         self._options = options
-        self._amqp: Any = None
+        self._amqp: Untyped = None
         self._thread = ThreadPoolExecutor(1, "longshore-rabbitmq-desk")
 
-    async def ask(self, question: Callable[[Any], T], queue: str) -> T:
+    async def ask(self, question: Callable[[Untyped], T], queue: str) -> T:
         """Ask on a channel of its own, and say what an error means for `queue`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self.ask_now, question, queue)
 
-    def ask_now(self, question: Callable[[Any], T], queue: str) -> T:
+    def ask_now(self, question: Callable[[Untyped], T], queue: str) -> T:
         """Do the same in this thread."""
-        from amqp import AMQPError, ChannelError  # noqa: PLC0415 - the SDK, when it is used
-
+        broken = sdk.connection_errors()
         for attempt in (1, 2):
             fresh = self._amqp is None
             try:
@@ -55,13 +56,13 @@ class Desk:
                     return question(channel)
                 finally:
                     # Already closed, where the question was refused or the connection is gone.
-                    with contextlib.suppress(AMQPError, OSError, AttributeError):
+                    with contextlib.suppress(*broken):
                         channel.close()
             except LongshoreError:
                 raise
-            except ChannelError as error:
-                raise said(error.reply_code or 0, str(error), queue) from error
-            except (AMQPError, OSError, AttributeError) as error:
+            except sdk.channel_errors() as error:
+                raise said(getattr(error, "reply_code", 0) or 0, str(error), queue) from error
+            except broken as error:
                 self._forget()
                 if fresh or attempt > 1:
                     raise unreached(error, str(self._options.hosts[0])) from error
@@ -77,15 +78,13 @@ class Desk:
         self._thread.submit(self._goodbye).result(ANSWER)
         self._thread.shutdown(wait=False)
 
-    def _connected(self) -> Any:  # noqa: ANN401 - py-amqp has no types
+    def _connected(self) -> Untyped:
         if self._amqp is None:
             self._amqp = self._opened()
         return self._amqp
 
-    def _opened(self) -> Any:  # noqa: ANN401 - as above
+    def _opened(self) -> Untyped:
         """Connect to the first host that answers."""
-        from amqp import AMQPError  # noqa: PLC0415 - as above
-
         problem: LongshoreError | None = None
         for host in self._options.hosts:
             try:
@@ -98,7 +97,7 @@ class Desk:
                     read_timeout=ANSWER,
                     write_timeout=ANSWER,
                 )
-            except (AMQPError, OSError) as error:
+            except sdk.connection_errors() as error:
                 problem = problem or unreached(error, str(host))
                 continue
             refusal = check_version(self._options, version_of(found))
@@ -123,6 +122,6 @@ class Desk:
         self._amqp = None
 
 
-def version_of(connection: Any) -> str:  # noqa: ANN401 - as above
+def version_of(connection: Untyped) -> str:
     """What version the server says it is."""
     return str(connection.server_properties.get("version", ""))

@@ -50,27 +50,24 @@ class BlockedError(UnavailableError):
 
 def said(code: int, text: str, queue: str) -> LongshoreError:
     """Say what the close of a channel or connection means for who uses `queue`."""
-    short = text[:500]
-    if code == _MISSING:
-        return QueueMissingError(queue)
     if code == _MISMATCH and "inequivalent" in text:
         return _mismatch(text)
-    if code == _MISMATCH and "timed out" in text:
-        return UnavailableError(
-            f"RabbitMQ took back what was held too long of {queue!r}: {short}; give the URL the "
-            "server's consumer_timeout, so that long tasks let go of their messages before it"
-        )
-    if code == _REFUSED:
-        return UnavailableError(
-            f"RabbitMQ does not allow this user that: {short}; see: rabbitmqctl list_permissions"
-        )
-    if code == _NO_VHOST:
-        return UnavailableError(f"RabbitMQ refused: {short}; check the virtual host in the URL")
-    if code == _LOCKED:
-        return UnavailableError(f"the RabbitMQ queue {queue!r} is another connection's: {short}")
-    if code == _MISMATCH:
-        return ConfigurationError(f"RabbitMQ refused what was asked of {queue!r}: {short}")
-    return UnavailableError(f"RabbitMQ ended the channel of {queue!r} ({code}): {short}")
+    if code == _MISSING:
+        return QueueMissingError(queue)
+    words = text[:500]
+    if code == _MISMATCH and "timed out" not in text:
+        return ConfigurationError(f"RabbitMQ refused what was asked of {queue!r}: {words}")
+    return UnavailableError(_SAID.get(code, _ENDED).format(queue=queue, code=code, text=words))
+
+
+_ENDED: Final = "RabbitMQ ended the channel of {queue!r} ({code}): {text}"
+_SAID: Final[Mapping[int, str]] = {
+    _REFUSED: "RabbitMQ does not allow this user that: {text}; see: rabbitmqctl list_permissions",
+    _NO_VHOST: "RabbitMQ refused: {text}; check the virtual host in the URL",
+    _LOCKED: "the RabbitMQ queue {queue!r} is another connection's: {text}",
+    _MISMATCH: "RabbitMQ took back what was held too long of {queue!r}: {text}; give the URL the "
+    "server's consumer_timeout, so that long tasks let go of their messages before it",
+}
 
 
 def unreached(error: BaseException, where: str) -> LongshoreError:
@@ -88,8 +85,8 @@ def unreached(error: BaseException, where: str) -> LongshoreError:
             "the URL, and the user's permissions"
         )
     return UnavailableError(
-        f"RabbitMQ at {where} was not reached: {type(error).__name__}: {text[:200]}; check the URL, "
-        "the network, and that it runs"
+        f"RabbitMQ at {where} was not reached: {type(error).__name__}: {text[:200]}; check the "
+        "URL, the network, and that it runs"
     )
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from longshore.errors import ConfigurationError, LongshoreError
 from longshore.registry import Finding
+from longshore_adapters.rabbitmq import sdk
 from longshore_adapters.rabbitmq.declaring import (
     dead_arguments,
     has_consumer_timeout,
     is_missing,
-    make,
     queue_arguments,
 )
 from longshore_adapters.rabbitmq.desk import Desk, version_of
@@ -69,10 +69,10 @@ def _queue(desk: Desk, options: Options, queue: str, version: str) -> Iterator[F
 
 
 def _looked_at(desk: Desk, name: str, arguments: dict[str, Any]) -> Finding:
-    def compared(channel: Any) -> bool:  # noqa: ANN401 - py-amqp has no types
+    def compared(channel: sdk.Untyped) -> bool:
         if is_missing(channel.connection, name):
             return False
-        make(channel, name, arguments)
+        sdk.declare_queue(channel, name, arguments)
         return True
 
     try:

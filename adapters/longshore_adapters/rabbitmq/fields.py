@@ -102,7 +102,7 @@ def read_properties(data: bytes) -> Properties:
         raise FieldError(str(problem)) from problem
 
 
-def _properties(data: bytes) -> Properties:
+def _properties(data: bytes) -> Properties:  # noqa: C901 - a step for each, in their order
     (flags,) = _SHORT.unpack_from(data, 0)
     at = 2
     texts: dict[int, str] = {}

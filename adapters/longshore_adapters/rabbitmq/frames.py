@@ -31,6 +31,8 @@ CHANNEL_OPEN_OK: Final = 20 << 16 | 11
 CHANNEL_CLOSE: Final = 20 << 16 | 40
 CHANNEL_CLOSE_OK: Final = 20 << 16 | 41
 CONFIRM_SELECT: Final = 85 << 16 | 10
+DECLARE: Final = 50 << 16 | 10
+DECLARE_OK: Final = 50 << 16 | 11
 QOS: Final = 60 << 16 | 10
 CONSUME: Final = 60 << 16 | 20
 CONSUME_OK: Final = 60 << 16 | 21
@@ -90,6 +92,11 @@ def consume(
     limit = method(channel, QOS, b"\0\0\0\0" + prefetch.to_bytes(2) + b"\0")
     payload = b"\0\0" + short(queue) + short(tag) + b"\0" + arguments(given)
     return limit + method(channel, CONSUME, payload)
+
+
+def count(channel: int, queue: str) -> bytes:
+    """Ask how many messages of a queue are ready: a passive declare."""
+    return method(channel, DECLARE, b"\0\0" + short(queue) + b"\1" + arguments({}))
 
 
 def cancel(channel: int, tag: str) -> bytes:
@@ -215,3 +222,9 @@ def read_return(given: bytes) -> tuple[str, str]:
 def read_tag(given: bytes) -> str:
     """Read a consumer's tag."""
     return given[1 : 1 + given[0]].decode("utf-8", "replace")
+
+
+def read_count(given: bytes) -> int:
+    """Read how many messages are ready."""
+    at = 1 + given[0]
+    return int.from_bytes(given[at : at + 4])

@@ -7,8 +7,9 @@ its queue. Every step is confirmed (at-least-once dead-lettering), on quorum que
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from longshore_adapters.rabbitmq import sdk
 from longshore_adapters.rabbitmq.limits import MAX_LADDER, unsupported
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from longshore_adapters.rabbitmq.names import Names
     from longshore_adapters.rabbitmq.options import Options
+    from longshore_adapters.rabbitmq.sdk import Untyped
 
-_BITS: Final = 28
 _OURS: Final = "longshore"
 
 
@@ -32,42 +33,24 @@ def route(delay: timedelta, names: Names, options: Options) -> tuple[str, str]:
         instead = "keep the wait in the log"
         if not options.ladder:
             instead += ", or give the URL ladder=on"
-        raise unsupported(f"a delay of {delay}", instead)
-    from kombu.transport.native_delayed_delivery import (  # noqa: PLC0415 - the SDK, when it is used
-        MAX_LEVEL,
-        calculate_routing_key,
-        level_name,
-    )
-
+        option = f"a delay of {delay}"
+        raise unsupported(option, instead)
     seconds = max(ceil(delay.total_seconds()), 1)
-    return level_name(MAX_LEVEL, name_of(options)), calculate_routing_key(seconds, names.queue)
+    first = sdk.step_of(sdk.BITS - 1, name_of(options))
+    return first, sdk.delayed_key(seconds, names.queue)
 
 
-def declare_ladder(channel: Any, names: Names, options: Options) -> None:  # noqa: ANN401 - py-amqp has no types
+def declare_ladder(channel: Untyped, names: Names, options: Options) -> None:
     """Make the ladder, and lead it to a queue."""
-    from kombu.transport.native_delayed_delivery import (  # noqa: PLC0415 - as above
-        CELERY_DELAYED_DELIVERY_EXCHANGE,
-        declare_native_delayed_delivery_exchanges_and_queues,
-    )
-
-    ladder = name_of(options)
-    declare_native_delayed_delivery_exchanges_and_queues(
-        channel.connection, options.type, prefix=ladder
-    )
+    last = sdk.declare_ladder(channel.connection, options.type, name_of(options))
     # Word by word: kombu's "#." before the name would also fit names that end in it behind a dot.
-    key = "*." * _BITS + names.queue
-    channel.queue_bind(names.queue, f"{ladder}_{CELERY_DELAYED_DELIVERY_EXCHANGE}", key)
+    channel.queue_bind(names.queue, last, "*." * sdk.BITS + names.queue)
 
 
-def remove_ladder(channel: Any, options: Options) -> None:  # noqa: ANN401 - as above
+def remove_ladder(channel: Untyped, options: Options) -> None:
     """Remove a ladder with all that is on it."""
-    from kombu.transport.native_delayed_delivery import (  # noqa: PLC0415 - as above
-        CELERY_DELAYED_DELIVERY_EXCHANGE,
-        level_name,
-    )
-
     ladder = name_of(options)
-    for level in range(_BITS):
-        channel.queue_delete(level_name(level, ladder))
-        channel.exchange_delete(level_name(level, ladder))
-    channel.exchange_delete(f"{ladder}_{CELERY_DELAYED_DELIVERY_EXCHANGE}")
+    for level in range(sdk.BITS):
+        channel.queue_delete(sdk.step_of(level, ladder))
+        channel.exchange_delete(sdk.step_of(level, ladder))
+    channel.exchange_delete(sdk.last_step(ladder))

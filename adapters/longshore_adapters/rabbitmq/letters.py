@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 from longshore.identity import TaskId
+from longshore.priority import NORMAL
 from longshore.queue import DeadLetter
 from longshore_adapters.rabbitmq import fields, limits
 from longshore_adapters.rabbitmq.fields import field
@@ -24,6 +25,7 @@ from longshore_adapters.rabbitmq.wire import (
     Copy,
     attributes_of,
     headers_of,
+    level_of,
     moment,
     read,
     texts_of,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from longshore.queue import Rejection
     from longshore_adapters.rabbitmq.fields import Properties
+    from longshore_adapters.rabbitmq.options import Options
 
 UNDELIVERABLE: Final = "undeliverable"
 """The reason of a letter that RabbitMQ moved."""
@@ -108,15 +111,21 @@ def read_letter(properties: bytes, body: bytes, *, queue: str, redelivered: int)
     )
 
 
-def to_redrive(letter: DeadLetter, now: datetime) -> Copy:
-    """Write the message that a letter is sent again as, with its stamp."""
+def to_redrive(letter: DeadLetter, options: Options, now: datetime) -> Copy:
+    """Write the message that a letter is sent again as, with its stamp and normal priority."""
     stamp = None if letter.stamp is None else str(letter.stamp)
     kept = {n: v for n, v in letter.attributes.items() if n not in limits.ROUTED}
     headers = headers_of(kept, stamp)
     if letter.key is not None:
         headers += field(KEY, letter.key)
     name = letter.key or letter.id
-    properties = write_properties(headers, texts_of(kept), id=name, sent_at=int(now.timestamp()))
+    properties = write_properties(
+        headers,
+        texts_of(kept),
+        id=name,
+        sent_at=int(now.timestamp()),
+        priority=level_of(NORMAL, options),
+    )
     return Copy(name, properties, letter.body)
 
 

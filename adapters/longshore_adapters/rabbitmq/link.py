@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.errors import ConfigurationError
-from longshore_adapters.rabbitmq import frames
+from longshore_adapters.rabbitmq import frames, sdk
 from longshore_adapters.rabbitmq.limits import FRAME_MAX
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from longshore_adapters.rabbitmq.frames import Incoming
     from longshore_adapters.rabbitmq.options import Host, Options
+    from longshore_adapters.rabbitmq.sdk import Untyped
 
 CONNECT: Final = 5.0
 """Seconds for a host to answer."""
@@ -36,7 +37,7 @@ _NODELAY_MS: Final = 1000
 class Outbox:
     """Where py-amqp writes frames: to the socket until the link is open, then into its buffer."""
 
-    def __init__(self, transport: Any) -> None:  # noqa: ANN401 - py-amqp has no types
+    def __init__(self, transport: Untyped) -> None:
         self.link: Link | None = None
         self._transport = transport
 
@@ -48,41 +49,34 @@ class Outbox:
             self.link.write(bytes(data))
 
 
-def connect(options: Options, host: Host, *, purpose: str, heartbeat: int, **more: object) -> Any:  # noqa: ANN401 - as above
+def connect(
+    options: Options, host: Host, *, purpose: str, heartbeat: int, **more: object
+) -> Untyped:
     """Connect by kombu; its connection to a server. Blocks up to `CONNECT` seconds and more."""
-    try:
-        from kombu import Connection  # noqa: PLC0415 - the SDK is loaded when it is used
-    except ImportError as error:
-        message = "RabbitMQ needs kombu; run: pip install 'longshore[rabbitmq]'"
-        raise ConfigurationError(message) from error
-    client = Connection(
-        transport="pyamqp",
+    options_of_transport: dict[str, object] = {
+        "client_properties": {"connection_name": f"longshore {purpose}"},
+        "socket_settings": _settings(options),
+        **more,
+    }
+    return sdk.dial(
+        options_of_transport,
         hostname=host.name,
         port=host.port,
         userid=options.user,
         password=options.password,
         virtual_host=options.vhost,
-        ssl=_tls(options),
+        ssl=_tls(options, host),
         heartbeat=heartbeat,
         connect_timeout=CONNECT,
-        transport_options={
-            "client_properties": {"connection_name": f"longshore {purpose}"},
-            "socket_settings": _settings(options),
-            **more,
-        },
     )
-    return client.transport.establish_connection()
 
 
-def _tls(options: Options) -> dict[str, Any] | bool:
+def _tls(options: Options, host: Host) -> dict[str, Any] | bool:
     if not options.tls:
         return False
-    given: dict[str, Any] = {
-        "server_hostname": None,  # kombu then takes that of the host
-        "cert_reqs": ssl.CERT_REQUIRED if options.verify else ssl.CERT_NONE,
-    }
-    if not options.verify:
-        del given["server_hostname"]
+    given: dict[str, Any] = {"cert_reqs": ssl.CERT_REQUIRED if options.verify else ssl.CERT_NONE}
+    if options.verify:
+        given["server_hostname"] = host.name.strip("[]")
     named = {
         "ca_certs": options.ca_file,
         "certfile": options.cert_file,
@@ -102,8 +96,6 @@ class Link:
 
     def __init__(self, options: Options, host: Host, *, purpose: str, heartbeat: int) -> None:
         """Connect; raises what kombu, py-amqp and the network raise."""
-        from amqp.method_framing import frame_writer  # noqa: PLC0415 - as kombu
-
         self.host = host
         self.blocked = False
         self._reader = frames.Reader()
@@ -111,10 +103,9 @@ class Link:
         self._out = bytearray()
         outbox: list[Outbox] = []
 
-        def writer(connection: Any, transport: Any) -> Callable[..., None]:  # noqa: ANN401 - as above
+        def writer(connection: Untyped, transport: Untyped) -> Callable[..., None]:
             outbox.append(Outbox(transport))
-            written: Callable[..., None] = frame_writer(connection, outbox[0])
-            return written
+            return sdk.frame_writer(connection, outbox[0])
 
         self._amqp = connect(
             options,
@@ -199,7 +190,7 @@ class Link:
             self._amqp.bytes_recv += 1
             for frame in self._reader.feed(data, out):
                 self._amqp.on_inbound_frame(frame)
-            if not self._secure or not self._sock.pending():  # type: ignore[attr-defined]
+            if not isinstance(self._sock, ssl.SSLSocket) or not self._sock.pending():
                 return
 
     def tick(self, now: float) -> None:
@@ -210,11 +201,9 @@ class Link:
 
     def close(self) -> None:
         """Say goodbye and wait a moment for the answer: all that was written has been done then."""
-        from amqp import spec  # noqa: PLC0415 - as kombu
-
         with contextlib.suppress(Exception):  # whatever it was, it ends here
             self._amqp.is_closing = True
-            self._amqp.send_method(spec.Connection.Close, "BsBB", (0, "", 0, 0))
+            self._amqp.send_method(sdk.close_method(), "BsBB", (0, "", 0, 0))
             end = monotonic() + _LAST_WORDS
             while self._amqp.connected and (left := end - monotonic()) > 0:
                 self.flush()
@@ -222,6 +211,11 @@ class Link:
                 select.select([self._sock], writing, [], left)
                 self.read([])
         self.collect()
+
+    def drop(self) -> None:
+        """Let the connection break, for who reads it. Any thread."""
+        with contextlib.suppress(OSError):  # it is broken already
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def collect(self) -> None:
         """Close the socket. Idempotent."""

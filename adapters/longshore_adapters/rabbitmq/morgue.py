@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.connection import Connection
     from longshore_adapters.rabbitmq.frames import Incoming
     from longshore_adapters.rabbitmq.names import Names
+    from longshore_adapters.rabbitmq.sdk import Untyped
 
 MOST: Final = 2000
 """Letters that one call looks at."""
@@ -182,14 +183,13 @@ class Morgue:
 
     async def _send(self, letters: Sequence[DeadLetter]) -> list[LongshoreError | None]:
         now = self._connection.clock.now()
-        copies = [to_redrive(letter, now) for letter in letters]
+        copies = [to_redrive(letter, self._connection.options, now) for letter in letters]
         targets = [("", self._names.queue)] * len(copies)
         return await self._connection.publisher.publish(targets, copies)
 
     async def _count(self) -> int:
-        def counted(channel: object) -> int:
-            answer = channel.queue_declare(self._names.dead, passive=True)  # type: ignore[attr-defined]
-            count: int = answer.message_count
+        def counted(channel: Untyped) -> int:
+            count: int = channel.queue_declare(self._names.dead, passive=True).message_count
             return count
 
         return await self._connection.desk.ask(counted, self._names.dead)
@@ -199,4 +199,4 @@ class Morgue:
         loop = asyncio.get_running_loop()
         end = loop.time() + BACK
         while loop.time() < end and await self._count() < count:
-            await asyncio.sleep(_PAUSE)
+            await self._connection.clock.sleep(_PAUSE)

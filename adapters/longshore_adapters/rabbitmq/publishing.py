@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.options import Options
     from longshore_adapters.rabbitmq.wire import Copy
 
+_log = logging.getLogger("longshore.rabbitmq")
 LOOKS: Final = 1.0
 """Seconds between looks at what has waited too long."""
 LAST_CONFIRMS: Final = 5.0
@@ -38,6 +40,7 @@ class Publisher:
         self._timer: asyncio.TimerHandle | None = None
         self._problem: LongshoreError | None = None
         self._closed = False
+        self._batches: set[asyncio.Future[None]] = set()
 
     async def publish(
         self, targets: Sequence[tuple[str, str]], copies: Sequence[Copy]
@@ -61,6 +64,8 @@ class Publisher:
         self._confirms.submit(batch)
         if self._timer is None:
             self._timer = self._loop.call_later(LOOKS, self._look)
+        self._batches.add(answered)
+        answered.add_done_callback(self._batches.discard)
         await answered
         if self._problem is not None:
             raise self._problem
@@ -69,9 +74,8 @@ class Publisher:
     async def close(self) -> None:
         """Wait a moment for what is on its way, and end the connection."""
         self._closed = True
-        end = self._loop.time() + LAST_CONFIRMS
-        while self._confirms.busy and self._loop.time() < end:
-            await asyncio.sleep(0.01)
+        if self._batches:
+            await asyncio.wait(self._batches, timeout=LAST_CONFIRMS)
         if self._confirms.busy:
             message = "closed before RabbitMQ had confirmed; send again"
             self._confirms.refuse(UnavailableError(message))
@@ -100,11 +104,15 @@ class Publisher:
             elif isinstance(event, Failed):
                 self._confirms.failed(event.error)
             elif isinstance(event, Blocked):
-                self._confirms.block(event.blocked)
+                self._confirms.block(blocked=event.blocked)
             elif event.channel == CHANNEL:
                 self._confirms.handle(event)
 
     def _look(self) -> None:
-        self._confirms.expire(monotonic())
+        now = monotonic()
+        self._confirms.expire(now)
+        if self._confirms.is_stalled(now):
+            _log.warning("RabbitMQ confirms nothing; connecting anew")
+            self._pump.drop(self._epoch)
         busy = self._confirms.busy
         self._timer = self._loop.call_later(LOOKS, self._look) if busy else None

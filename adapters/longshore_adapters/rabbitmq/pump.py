@@ -7,6 +7,7 @@ there are several, at once and then with growing pauses.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -99,6 +100,12 @@ class Pump:
         if link is not None and epoch == self._epoch and not link.write(data):
             self._wake()
 
+    def drop(self, epoch: int) -> None:
+        """End the connection of that epoch, so that another is made."""
+        link = self._link
+        if link is not None and epoch == self._epoch:
+            link.drop()
+
     def close(self) -> None:
         """Write what is left, say goodbye, and end; see `join`."""
         self._closing = True
@@ -120,10 +127,8 @@ class Pump:
             os.write(self._wake_out, b"\0")
 
     def _heard(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wake_in, 64)
-        except BlockingIOError:
-            pass
         self._woken = False
 
     def _run(self) -> None:
@@ -143,13 +148,15 @@ class Pump:
         host = self._options.hosts[self._turn % len(self._options.hosts)]
         self._turn += 1
         try:
-            return Link(
+            link = Link(
                 self._options, host, purpose=self._purpose, heartbeat=self._options.heartbeat
             )
         except ConfigurationError as error:
             self._sink([Failed(error)])
         except Exception as error:  # noqa: BLE001 - kombu, py-amqp, ssl and sockets have many
             self._sink([Failed(unreached(error, str(host)))])
+        else:
+            return link
         return None
 
     def _serve(self, link: Link) -> None:

@@ -175,7 +175,7 @@ class RabbitQueue:
                 answers[place] = error
             else:
                 moving.append(release.delivery)
-                prepared.add(place, target, again(release.delivery, now))
+                prepared.add(place, target, again(release.delivery, self._options, now))
         return await self._move(moving, prepared)
 
     async def _move(

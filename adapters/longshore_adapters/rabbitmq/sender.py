@@ -75,7 +75,11 @@ class Lane:
             if self._link.waits_to_write:
                 self._link.flush()
             self._read()
-            self._confirms.expire(monotonic())
+            now = monotonic()
+            self._confirms.expire(now)
+            if self._confirms.is_stalled(now):
+                message = "it confirms nothing"
+                raise ConnectionAbortedError(message)
 
     def close(self) -> None:
         """End the connection."""
@@ -98,7 +102,7 @@ class Lane:
                 if event.channel == CHANNEL:
                     self._confirms.handle(event)
             if self._link.blocked is not was:
-                self._confirms.block(self._link.blocked)
+                self._confirms.block(blocked=self._link.blocked)
 
 
 class RabbitSender:

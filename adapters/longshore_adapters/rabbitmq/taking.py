@@ -2,13 +2,15 @@
 
 RabbitMQ sends by itself, up to a limit of what is unacknowledged, which is one of a consumer and
 cannot be changed. So there are several: one more where receivers ask for more than the others may
-bring, and none when nobody receives. Nothing comes for which there is no room; what came all the
-same, because a receiver left, goes back when none comes for it within a moment.
+bring, and none when nobody receives. Nothing comes for which there is no room, unless tasks are so
+short that the next ones have to be on their way. What came and nobody asks for within a moment
+goes back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,6 +19,8 @@ from longshore.errors import ClosedError, LeaseLostError, UnavailableError
 from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.acks import Acks
 from longshore_adapters.rabbitmq.errors import QueueMissingError
+from longshore_adapters.rabbitmq.pace import Pace
+from longshore_adapters.rabbitmq.vigil import EVERY, Step, Vigil
 from longshore_adapters.rabbitmq.wire import to_delivery
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.frames import Incoming
     from longshore_adapters.rabbitmq.names import Names
 
+_log = logging.getLogger("longshore.rabbitmq")
 LOOK: Final = 0.25
 """Seconds in which what a queue has comes to a consumer; a receive that does not wait looks so
 long."""
@@ -38,6 +43,10 @@ TOGETHER: Final = 0.005
 CONNECTING: Final = 10.0
 """Seconds that a receive waits, beyond its own time, for the consumer to begin."""
 MOST: Final = 65_535
+AHEAD: Final = 8
+"""How much more than what is asked for may come while tasks are short; with the next two."""
+LEAST_AHEAD: Final = 32
+MOST_AHEAD: Final = 1000
 MOST_CONSUMERS: Final = 32
 SHARE: Final = 4
 """A further consumer takes at least one for so many that are held: load that grows needs few."""
@@ -68,8 +77,11 @@ class Taking:
         self._channel: int | None = None
         self._mark = ""
         self._live: dict[str, int] = {}
+        self._pace = Pace()
         self._begun = 0
         self._on_at: float | None = None
+        self._vigil = Vigil()
+        self._watching: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._flush: asyncio.TimerHandle | None = None
 
@@ -99,6 +111,8 @@ class Taking:
         self._stay()
         self._ask()
         self._watch(waiter, until)
+        if self._watching is None:
+            self._watching = self._loop.call_later(EVERY, self._look)
         try:
             return await waiter.came
         except asyncio.CancelledError:
@@ -142,6 +156,30 @@ class Taking:
         message = f"RabbitMQ does not answer for the queue {self._names.queue!r}; is it reachable?"
         return self._consumers.problem or UnavailableError(message)
 
+    def _look(self) -> None:
+        """See that the consumer is alive, for as long as somebody waits."""
+        self._watching = None
+        if not self._waiters:
+            return
+        self._watching = self._loop.call_later(EVERY, self._look)
+        if self._channel is not None:
+            self._do(self._vigil.look(on=self._on_at is not None))
+
+    def _do(self, step: Step) -> None:
+        assert self._channel is not None  # noqa: S101 - said by who calls
+        if step is Step.ASK:
+            self._write(frames.count(self._channel, self._names.queue))
+            return
+        if step is Step.RENEW and not self._acks:
+            _log.warning("the consumer of %s is silent, and made anew", self._names.queue)
+            self._consumers.end(self._channel)
+            self.lost()
+            self._ask()
+        else:
+            # What is held on the channel would go with it just the same.
+            _log.warning("the consumer of %s is silent; connecting anew", self._names.queue)
+            self._consumers.drop()
+
     # -- what the broker may send
 
     def _ask(self) -> None:
@@ -151,8 +189,12 @@ class Taking:
             return
         if self._channel is None:
             self._channel, self._mark = self._consumers.open(self)
+            self._vigil.begin()
             self._acks = Acks()
         room = sum(self._live.values()) - self._acks.fresh
+        if self._live and self._pace.is_short(want, self._loop.time()):
+            # What was acknowledged is replaced a round trip and a disk's flush later.
+            want = max(want, min(max(want * AHEAD, LEAST_AHEAD), MOST_AHEAD))
         if room * 2 < want or not self._live:
             self._consume(want - room)
 
@@ -208,7 +250,10 @@ class Taking:
         """Take what came on the channel in one burst."""
         for event in events:
             if event.method == frames.DELIVER:
+                self._vigil.came()
                 self._deliver(event)
+            elif event.method == frames.DECLARE_OK:
+                self._count(frames.read_count(event.arguments))
             elif event.method == frames.CONSUME_OK:
                 if frames.read_tag(event.arguments) == f"longshore-{self._begun}":
                     self._on_at = self._loop.time()
@@ -231,6 +276,12 @@ class Taking:
             self._buffer.append(delivery)
         else:
             self.release([delivery])
+
+    def _count(self, ready: int) -> None:
+        room = sum(self._live.values()) - self._acks.fresh
+        step = self._vigil.counted(ready if room > 0 else 0)
+        if step is not None and self._waiters and self._channel is not None:
+            self._do(step)
 
     def _hand_out(self) -> None:
         while self._waiters and self._buffer:
@@ -263,7 +314,7 @@ class Taking:
 
     def close(self) -> None:
         """Acknowledge what is done, give back what nobody has, and wake who waits."""
-        for timer in (self._linger, self._flush):
+        for timer in (self._linger, self._flush, self._watching):
             if timer is not None:
                 timer.cancel()
         self._settle_all()
@@ -286,12 +337,14 @@ class Taking:
         mark, acks = self._mark, self._acks
         for delivery in deliveries:
             tag = _tag_of(delivery.receipt, mark)
-            if tag is None or acks.was_released(tag):
-                answers.append(_lost(delivery))
-                continue
-            if acks.is_ours(tag):
+            if tag is not None and acks.is_ours(tag):
                 acks.done(tag)
-            answers.append(None)
+                answers.append(None)
+            elif tag is None or acks.was_released(tag):
+                answers.append(_lost(delivery))
+            else:
+                answers.append(None)
+        self._pace.done(len(deliveries), self._loop.time())
         self._settle()
         return answers
 

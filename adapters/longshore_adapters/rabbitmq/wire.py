@@ -68,6 +68,8 @@ _SENT: Final = {
 """Those that are written as properties; RabbitMQ acts on some of the others."""
 _KEY: Final = field(KEY, "")[:-4]
 _DURABLE: Final = 2
+_BARE: Final = 2
+"""Headers and texts of a message of ours that has no attributes: its key, twice."""
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
 
@@ -94,9 +96,12 @@ def to_copy(message: Outgoing, options: Options, now: datetime) -> Copy:
     if message.attributes:
         more, texts = _given(message.attributes)
         headers += more
-    priority = bisect_right(options.bands, message.priority) if options.bands else None
     properties = write_properties(
-        headers, texts, id=message.key, sent_at=int(now.timestamp()), priority=priority
+        headers,
+        texts,
+        id=message.key,
+        sent_at=int(now.timestamp()),
+        priority=level_of(message.priority, options),
     )
     limits.check_size(len(message.body), len(properties))
     return Copy(message.key, properties, message.body)
@@ -191,13 +196,10 @@ def to_delivery(
         receives=receives_of(headers, redelivered=redelivered),
         sent_at=moment(found.timestamp),
         group=group if isinstance(group, str) else None,
-        attributes={} if _is_bare(found) else attributes_of(found),
+        attributes=attributes_of(found)
+        if key is None or len(headers) + len(found.texts) > _BARE
+        else {},
     )
-
-
-def _is_bare(found: Properties) -> bool:
-    """Whether there is nothing but a key and an id: most messages of ours have no more."""
-    return len(found.headers) == 1 and KEY in found.headers and len(found.texts) <= 1
 
 
 def receives_of(headers: Mapping[str, object], *, redelivered: bool) -> int:
@@ -251,8 +253,8 @@ def moment(timestamp: int | None) -> datetime | None:
         return None
 
 
-def again(delivery: Delivery, now: datetime) -> Copy:
-    """Write a copy of a delivery that goes on counting its receives."""
+def again(delivery: Delivery, options: Options, now: datetime) -> Copy:
+    """Write a copy of a delivery that goes on counting its receives; its priority is the normal."""
     attributes = dict(delivery.attributes)
     stamp = attributes.pop(STAMP_ATTRIBUTE, None)
     kept = {name: value for name, value in attributes.items() if name not in limits.ROUTED}
@@ -263,5 +265,16 @@ def again(delivery: Delivery, now: datetime) -> Copy:
         headers += field(GROUP, delivery.group)
     name = delivery.message_id or delivery.key or str(uuid4())
     sent = delivery.sent_at or now
-    properties = write_properties(headers, texts_of(kept), id=name, sent_at=int(sent.timestamp()))
+    properties = write_properties(
+        headers,
+        texts_of(kept),
+        id=name,
+        sent_at=int(sent.timestamp()),
+        priority=level_of(NORMAL, options),
+    )
     return Copy(name, properties, delivery.body)
+
+
+def level_of(priority: int, options: Options) -> int | None:
+    """The level of a priority: how many bands it has reached. None where there are none."""
+    return bisect_right(options.bands, priority) if options.bands else None

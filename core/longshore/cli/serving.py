@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.cli.exit import code_of_stop
 from longshore.errors import ConfigurationError
-from longshore.wiring import open_ports, policy_of
+from longshore.wiring import check_waits, open_ports, policy_of
 from longshore.worker import Worker
 from longshore.worker.hangup import HELD_BACK, Hangup, begin_anew
 from longshore.worker.supervisor import PAUSE, RESUME, STOP, announce
@@ -60,11 +60,13 @@ class Serving:
             shared = ports.task_log.capabilities.shared
             if lifeline is not None and not shared:
                 raise ConfigurationError(_ALONE)
+            policy, options = policy_of(settings), self.options()
+            check_waits(ports, policy, options.queues)
             worker = Worker(
                 ports,
                 self.registry,
-                policy_of(settings),
-                self.options(),
+                policy,
+                options,
                 open_ports=(lambda: open_ports(settings)) if shared else None,
             )
             with stopping(worker, lifeline) as asked, announcing(worker, lifeline):

@@ -7,6 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from longshore.quick import quick
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -21,6 +23,7 @@ GRACE = MARGIN + timedelta(seconds=1)
 """How long past a lease's end the wake-up of a running row comes."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A row to insert. `state` is created, queued, scheduled, blocked, cancelled or paused.
@@ -35,6 +38,7 @@ class Record:
     wake_at: datetime | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """Whether the row is new, and its state; or the error why the log cannot hold it."""
@@ -45,6 +49,7 @@ class Recorded:
     error: LongshoreError | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A worker's bid for a task.
@@ -85,6 +90,7 @@ class Answer(StrEnum):
     HELD = "held"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """The answer to a claim. `until` goes with busy and early.
@@ -133,6 +139,7 @@ class End(StrEnum):
     CANCEL = "cancel"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The end of an attempt.
@@ -167,6 +174,7 @@ class Settle(StrEnum):
     LEAVE = "leave"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The answer to a finish: the state, the run it ended, and what becomes of the message."""

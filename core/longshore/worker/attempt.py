@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def call(held: Holding) -> object:
     """Run a synchronous handler; answer its result or raise what it came to."""
     token = current.set(held.ctx)
-    bound = _hooks_alone(held)
+    bound: Call | None = None
     try:
         bound = bind(held)
         result = _judged(held, bound.run())
@@ -30,7 +30,8 @@ def call(held: Holding) -> object:
             raise
         raise failure from error
     else:
-        _drop(held, _succeeded(held, bound, result))
+        if bound.has_hooks:
+            _drop(held, _succeeded(held, bound, result))
         return result
     finally:
         current.reset(token)
@@ -39,7 +40,7 @@ def call(held: Holding) -> object:
 async def acall(held: Holding) -> object:
     """Run an asynchronous handler; answer its result or raise what it came to."""
     token = current.set(held.ctx)
-    bound = _hooks_alone(held)
+    bound: Call | None = None
     try:
         bound = bind(held)
         running: Any = bound.run()
@@ -53,7 +54,8 @@ async def acall(held: Holding) -> object:
             raise
         raise failure from error
     else:
-        await _finish(held, _succeeded(held, bound, result))
+        if bound.has_hooks:
+            await _finish(held, _succeeded(held, bound, result))
         return result
     finally:
         current.reset(token)
@@ -66,7 +68,7 @@ def fail_alone(held: Holding, error: Exception) -> None:
     """
     token = current.set(held.ctx)
     try:
-        returned = _failed(held, _hooks_alone(held), named(held, error))
+        returned = _failed(held, None, named(held, error))
         if inspect.iscoroutine(returned):
             asyncio.run(_finish(held, returned))
     finally:
@@ -108,7 +110,7 @@ def _judged(held: Holding, result: object) -> object:
 
 def _succeeded(held: Holding, bound: Call, result: object) -> object:
     """Call the success hook, unless the lease is lost and the success will not be recorded."""
-    if not bound.has_hooks or held.stopped == "lost":
+    if held.stopped == "lost":
         return None
     try:
         return bound.succeeded(held.ctx, result)
@@ -117,8 +119,9 @@ def _succeeded(held: Holding, bound: Call, result: object) -> object:
         return None
 
 
-def _failed(held: Holding, bound: Call, error: BaseException) -> object:
+def _failed(held: Holding, bound: Call | None, error: BaseException) -> object:
     """Call the failure hook where the task fails for good; not where it is stopped or lost."""
+    bound = bound or _hooks_alone(held)
     stopped = held.stopped not in {None, "timeout"}
     if not bound.has_hooks or stopped or not is_last(held, error):
         return None

@@ -13,6 +13,7 @@ from longshore.message import Message
 from longshore.priority import NORMAL
 from longshore.protocol import Claim
 from longshore.publish import FROM_ROW
+from longshore.quick import quick
 from longshore.task import Reason, TaskSpec
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _log = logging.getLogger("longshore.worker")
 _LONGEST_STAMP: Final = 9
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Bid:
     """A delivery and the claim made for it.
@@ -144,8 +146,10 @@ class Bidder:
 
 
 def _stamp(delivery: Delivery) -> int | None:
-    text = delivery.attributes.get("stamp", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_STAMP else None
+    text = delivery.attributes.get("stamp")
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_STAMP):
+        return None
+    return int(text)
 
 
 def _text(value: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from longshore.worker.holding import Holding
     from longshore.worker.threads import Threads
 
-Came: TypeAlias = "tuple[object, BaseException | None]"
-"""What an attempt came to: the result, or the error."""
+Over: TypeAlias = "tuple[Holding, object, BaseException | None]"
+"""An attempt and what it came to: the result, or the error."""
 
 
 class Ended(Protocol):
@@ -33,37 +34,39 @@ class Ended(Protocol):
 class Executors:
     """Starts attempts; each ends through `ended`, whatever happens, and never within `start`.
 
-    Each attempt has a copy of the worker's own context variables: what one handler sets, no
-    other sees.
+    What ends together is told of together, and then `then` is called once. Each attempt has a copy
+    of the worker's own context variables: what one handler sets, no other sees.
     """
 
-    def __init__(self, ended: Ended, threads: Threads, children: Children) -> None:
+    def __init__(
+        self, ended: Ended, then: Callable[[], None], threads: Threads, children: Children
+    ) -> None:
         """Report every end to `ended`. Make it where the worker's context is to be taken from."""
         self._ended = ended
+        self._then = then
         self._threads = threads
         self._children = children
         self._context = copy_context()
-        self._tasks: set[asyncio.Task[Came]] = set()
+        self._tasks: dict[Holding, asyncio.Task[None]] = {}
+        self._over: deque[Over] = deque()
+        self._telling = False
 
     def start(self, held: Holding) -> None:
         """Begin an attempt. Call from the loop."""
-        loop = asyncio.get_running_loop()
         if held.problem is not None or held.definition is None:
-            loop.call_soon(partial(self._ended, held, None, held.problem), context=self._context)
+            self._end(held, None, held.problem)
             return
         try:
-            self._begin(held, held.definition, loop)
+            self._begin(held, held.definition)
         except Exception as error:  # noqa: BLE001 - no thread or no process to be had
-            loop.call_soon(partial(self._ended, held, None, error), context=self._context)
+            self._end(held, None, error)
 
-    def _begin(
-        self, held: Holding, definition: TaskDefinition, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def _begin(self, held: Holding, definition: TaskDefinition) -> None:
         if definition.executor == "loop":
-            task = loop.create_task(_on_loop(held), context=self._context.copy())
-            held.interrupt = task.cancel
-            self._tasks.add(task)
-            task.add_done_callback(partial(self._done, held), context=self._context)
+            loop, context = asyncio.get_running_loop(), self._context.copy()
+            # A name given is cheaper than one made, and says more.
+            task = loop.create_task(self._on_loop(held), name=held.spec.id, context=context)
+            self._tasks[held] = task
         elif definition.executor == "thread":
             self._threads.submit(partial(self._on_thread, held, call))
         else:
@@ -71,20 +74,28 @@ class Executors:
             held.interrupt = child.kill
             self._threads.submit(partial(self._in_child, held, child))
 
-    def _done(self, held: Holding, task: asyncio.Task[Came]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():  # before its first step
-            self._ended(held, None, named(held, asyncio.CancelledError()))
+    async def _on_loop(self, held: Holding) -> None:
+        """Run in a task of its own, which is cancelled only once it is in here to notice."""
+        task = self._tasks[held]
+        try:
+            if held.stopped is not None:
+                raise asyncio.CancelledError  # noqa: TRY301 - as if it had been interrupted
+            held.interrupt = task.cancel
+            result = await acall(held)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit would end the worker, and all its tasks
+            self._end(held, None, named(held, error))
         else:
-            self._ended(held, *task.result())
+            self._end(held, result, None)
 
     def _on_thread(self, held: Holding, run: Callable[[Holding], object]) -> Callable[[], None]:
         """Run on a thread; what is answered is called on the loop."""
         try:
             result = self._context.copy().run(run, held)
         except BaseException as error:  # noqa: BLE001 - SystemExit on a thread ends the task too
-            return partial(self._ended, held, None, named(held, error))
-        return partial(self._ended, held, result, None)
+            return partial(self._end, held, None, named(held, error))
+        return partial(self._end, held, result, None)
 
     def _in_child(self, held: Holding, child: Child) -> Callable[[], None]:
         """Have a child run it; on the loop alone the child becomes free, as there it is killed."""
@@ -96,11 +107,22 @@ class Executors:
 
         return end
 
+    def _end(self, held: Holding, result: object, error: BaseException | None) -> None:
+        """Tell of an end in the loop's next turn, with all others that come until then."""
+        self._over.append((held, result, error))
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_soon(self._tell, context=self._context)
 
-async def _on_loop(held: Holding) -> Came:
-    try:
-        return await acall(held), None
-    except GeneratorExit:
-        raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit would end the worker, and all its tasks
-        return None, named(held, error)
+    def _tell(self) -> None:
+        """Tell of what has ended; where one is not taken, the rest is told of in the next turn."""
+        self._telling = False
+        try:
+            while self._over:
+                held, result, error = self._over.popleft()
+                self._tasks.pop(held, None)
+                self._ended(held, result, error)
+        finally:
+            for late in [self._over.popleft() for _ in range(len(self._over))]:
+                self._end(*late)
+            self._then()

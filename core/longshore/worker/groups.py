@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections import deque
 
     from longshore.worker.holding import Holding
 
@@ -22,15 +22,18 @@ class Groups:
         self._under_way: dict[str, Holding] = {}
         self._blocked: set[str] = set()
 
-    def first(self, ready: Iterable[Holding]) -> Holding | None:
-        """Find the first whose group has nothing under way; without a group any may begin."""
-        free = (one for one in ready if one.group is None or one.group not in self._under_way)
-        return next(free, None)
+    def take_first(self, ready: deque[Holding]) -> Holding | None:
+        """Take the first whose group has nothing under way; without a group any may begin.
 
-    def begin(self, held: Holding) -> None:
-        """Put a task under way: until its message is settled, none of its group begins."""
-        if held.group is not None:
-            self._under_way[held.group] = held
+        It is under way from now on: until its message is settled, none of its group begins.
+        """
+        for place, held in enumerate(ready):
+            if held.group is None or held.group not in self._under_way:
+                del ready[place]
+                if held.group is not None:
+                    self._under_way[held.group] = held
+                return held
+        return None
 
     def end(self, held: Holding) -> None:
         """Let the next of the group begin."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from longshore.codec.cloudevents import read_event
+from longshore.codec.heads import Heads
 from longshore.codec.parse import is_own, parse
 from longshore.codec.pointing import points
 from longshore.codec.raw import Pointer
@@ -50,6 +51,7 @@ class Intake:
         self._port = port
         self._ports = ports
         self._policy = policy.of(port.name)
+        self._heads = Heads()
         self._foreign = Foreign(self._policy, registry, ports.ids)
         self._bidder = Bidder(port.name, registry, policy, worker=worker, ids=ports.ids)
 
@@ -60,13 +62,16 @@ class Intake:
         rest: list[Unbid] = []
         for delivery in deliveries:
             try:
-                document = parse(delivery.body)
-                if is_own(document) and not points(document):
+                message = self._heads.read(delivery.body)
+                if message is None:
+                    document = parse(delivery.body)
+                    if not is_own(document) or points(document):
+                        self._read_foreign(delivery, document, now, bids, rest)
+                        continue
                     message = read_event(document)
-                    part = Part(message.key(delivery.queue), message, delivery.body)
-                    bids.append(self._bidder.bid(delivery, part, now))
-                else:
-                    self._read_foreign(delivery, document, now, bids, rest)
+                    self._heads.learn(delivery.body)
+                part = Part(message.key(delivery.queue), message, delivery.body)
+                bids.append(self._bidder.bid(delivery, part, now))
             except MessageError as error:
                 rest.append((delivery, error))
         return bids, rest

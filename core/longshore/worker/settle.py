@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import StorageError, UnavailableError
 from longshore.protocol import Settle
 from longshore.queue import Rejection, Release
+from longshore.quick import quick
 from longshore.report import Report
 from longshore.together import Settlement
 
@@ -35,6 +36,7 @@ _TRIES: Final = 5
 """Tries to settle messages, some 1.5 s in all; their redelivery is settled by the claim."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Ending:
     """An outcome on its way, with the delivery that goes with it, as they stand now."""

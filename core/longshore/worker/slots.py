@@ -95,9 +95,7 @@ class Slots:
         """Take what may begin now, or None."""
         if self._alone is not None:
             return None
-        if self.running < self.concurrency and (first := self.groups.first(self.ready)):
-            self.ready.remove(first)
-            self.groups.begin(first)
+        if self.running < self.concurrency and (first := self.groups.take_first(self.ready)):
             return first
         if self.solo and not (self.coming or self.running) and len(self.held) == 1:
             self._alone = self.solo.popleft()
@@ -124,6 +122,8 @@ class Slots:
             return []
         first = len(self.held) == len(self.solo) and not self.coming
         crowd = set(list(self.solo)[1 if first else 0 :])
+        for held in () if first else crowd:
+            self.groups.block(held.group)
         self._clearing = self._clearing or not first
         return self.take_waiting(crowd.__contains__) if crowd else []
 

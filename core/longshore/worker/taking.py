@@ -65,6 +65,7 @@ class Taker:
         self._begin = begin
         self._intake = Intake(self.port, ports, registry, policy, options.name)
         self._losers = Losers(self.port, ports)
+        self._kept = kept_for(self.policy.lease)
         self.leaving = False
 
     async def take(
@@ -166,20 +167,20 @@ class Taker:
         return True
 
     def _holding(self, bid: Bid, answer: Claimed, asked: float) -> Holding:
-        lease = self.policy.lease
+        policy = self.policy
         return Holding(
             delivery=bid.delivery,
             definition=bid.definition,
             message=bid.message,
             spec=bid.claim.spec,
-            policy=self.policy,
+            policy=policy,
             token=answer.token,
             attempt=answer.attempt,
             run=answer.run,
-            lease=lease,
+            lease=policy.lease,
             claimed_at=asked,
-            deadline=asked + kept_for(lease),
-            timeout=_timeout(bid, self.policy.timeout),
+            deadline=asked + self._kept,
+            timeout=_timeout(bid, policy.timeout),
             alone=answer.alone,
             group=self._group(bid),
             problem=bid.problem,

@@ -128,7 +128,7 @@ class Worker:
             stack.callback(threads.close)
             children = Children(capture=self._options.capture)
             stack.callback(children.close)
-            self._executors = Executors(self._ended, threads, children)
+            self._executors = Executors(self._ended, self._begin, threads, children)
             return await self._serve(stack, loop)
 
     async def _serve(self, stack: ExitStack, loop: asyncio.AbstractEventLoop) -> Stopped:
@@ -232,10 +232,11 @@ class Worker:
         self._endings.give_back(self._slots.take_crowd())
         self._endings.give_back(self._slots.take_blocked())
         while self._reason is None and (held := self._slots.next()) is not None:
-            if self._ports.clock.monotonic() >= held.deadline:
+            now = self._ports.clock.monotonic()
+            if now >= held.deadline:
                 held.stop("lost")  # answered too late, or frozen in between
             if held.stopped is None:
-                self._start(held)
+                self._start(held, now)
             elif held.stopped == "lost":
                 self._let_go(held)
             else:  # cancelled before it began: the log ends it, and says what becomes of it
@@ -243,12 +244,11 @@ class Worker:
         if self._slots.spent:
             self.leaving.set()
 
-    def _start(self, held: Holding) -> None:
-        clock = self._ports.clock
-        held.began_at, held.began = clock.now(), clock.monotonic()
+    def _start(self, held: Holding, now: float) -> None:
+        held.began_at, held.began = self._ports.clock.now(), now
         held.luck = self._ports.random.random()
         if held.timeout is not None:
-            held.timeout_at = held.began + held.timeout.total_seconds()
+            held.timeout_at = now + held.timeout.total_seconds()
             self._watch.expect(held.timeout_at)
         self._slots.running += 1
         assert self._executors is not None  # noqa: S101 - made before anything is received
@@ -256,16 +256,13 @@ class Worker:
         tell_start(held)
 
     def _ended(self, held: Holding, result: object, error: BaseException | None) -> None:
-        """An attempt ended: make its outcome, free the slot, begin the next."""
+        """An attempt ended: make its outcome, and free the slot."""
         self._slots.running -= 1
-        held.interrupt = None
-        if held.ended:  # given back before, because it could not be stopped
-            self._slots.changed.set()
-            return
-        if not self._endings.end(held, result, error):
-            self._let_go(held)
         self._slots.changed.set()
-        self._begin()
+        held.interrupt = None
+        # Else it was given back before, because it could not be stopped.
+        if not held.ended and not self._endings.end(held, result, error):
+            self._let_go(held)
 
     def _let_go(self, held: Holding) -> None:
         """Hold a task no more: its message is dealt with, or somebody else's."""

@@ -32,10 +32,13 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def ran(site: Site) -> list[int]:
-    """Declare a task that says when it ran."""
+    """Declare a task that says when it ran: on the loop, for a thread takes real time.
+
+    While one is slow to begin, a clock of ours may pass its lease.
+    """
     said: list[int] = []
 
-    def note(number: int) -> None:
+    async def note(number: int) -> None:
         said.append(number)
 
     site.yard.task(note, name="note")
@@ -78,9 +81,7 @@ async def test_with_two_schedulers_each_due_task_runs_once(site: Site, ran: list
     await waiting(site, 20)
 
     async with site.scheduling("one"), site.scheduling("other"), site.yard.working():
-        await site.yard.passes(MINUTE)
-        await site.yard.until(lambda: len(ran) >= 20, moving=True)  # threads take real time
-        await site.yard.passes(MINUTE)
+        await site.yard.passes(2 * MINUTE)
 
     assert Counter(ran) == dict.fromkeys(range(20), 1)
 
@@ -319,7 +320,7 @@ async def test_it_is_made_of_ports_alone_as_a_worker_makes_it(site: Site) -> Non
 # ------------------------------------------------------------------------------- clocks that jump
 
 
-def echo() -> str:
+async def echo() -> str:
     return "done"
 
 
@@ -403,5 +404,5 @@ async def test_tasks_that_wait_in_the_log_run_once_though_the_clock_jumps(
         early = list(ran)
         await site.yard.passes(DAY, step=600)
 
-    assert early == ([] if jump < timedelta(0) else sorted(early))
+    assert len(early) == (0 if jump < timedelta(0) else 5)
     assert Counter(ran) == dict.fromkeys(range(5), 1)

@@ -9,6 +9,8 @@ import pytest
 
 from longshore import Context, RetryLater
 from longshore.draft import EnqueueOptions
+from longshore.policy import LEASE, Policy
+from longshore.protocol import Claim
 from longshore.queue import Outgoing
 from tests.unit.yard import Yard, open_yard
 
@@ -128,3 +130,36 @@ async def test_what_another_worker_holds_sends_back_what_comes_behind_it(
             await yard.until(lambda: yard.has_ended(2), moving=True)
 
     assert (await yard.outcomes(second))[0] == "given_back"
+
+
+async def lose(yard: Yard, *tasks: TaskId) -> None:
+    """Let a worker claim tasks and die, so that each has its last try before it."""
+    yard.policy = Policy(max_rescues=1)
+    for task in tasks:
+        spec, due_at = (row := await yard.row(task)).spec, row.due_at
+        dead = Claim(spec=spec, claim_id=task, worker="dead", lease=LEASE, due_at=due_at)
+        await yard.healthy.task_log.claim([dead])
+    await yard.passes(2 * LEASE)
+
+
+async def test_a_last_try_that_goes_back_to_be_alone_is_not_overtaken_by_its_group(
+    yard: Yard, book: Book
+) -> None:
+    first, _ = await fill(yard, book, "a1", "a2")
+    await lose(yard, first)
+
+    async with yard.working(concurrency=10):
+        await yard.until(lambda: yard.has_ended(2), moving=True)
+
+    assert book.lines == ["+a1", "-a1", "+a2", "-a2"]
+
+
+async def test_of_several_last_tries_of_a_group_the_first_stays(yard: Yard, book: Book) -> None:
+    first, second = await fill(yard, book, "a1", "a2")
+    await lose(yard, first, second)
+
+    async with yard.working(concurrency=10):
+        await yard.until(lambda: yard.has_ended(2), moving=True)
+
+    assert await yard.outcomes(first) == ["lost", "succeeded"]
+    assert book.lines == ["+a1", "-a1", "+a2", "-a2"]

@@ -16,6 +16,7 @@ from longshore.errors import LeaseLostError, UnsupportedError
 from longshore.queue import Depth, Release
 
 if TYPE_CHECKING:
+    from longshore.conformance.contract import Connect
     from longshore.queue import Queue
 
 MANY = 40
@@ -128,6 +129,23 @@ class Receiving(QueueSetting):
         bodies = {delivery.body for delivery in await hands.take(2)}
         assert bodies == {b"1", b"2"}
 
+    async def test_cancelling_a_receive_gives_back_what_it_had_taken(
+        self, hands: Hands, others_hands: Hands, time: Time
+    ) -> None:
+        """Where no lease runs out it is given back at once, or it would be held for ever."""
+        need(not hands.queue.capabilities.leases, "its leases end by time")
+        receiving = hands.queue.receive(limit=10, wait=DEADLINE, lease=LONG)
+        waiting = asyncio.create_task(receiving)
+        await time.blocks(waiting)
+
+        waiting.cancel()
+        await others_hands.send_bodies(b"1", b"2")
+        with suppress(asyncio.CancelledError):
+            await waiting
+
+        bodies = {delivery.body for delivery in await others_hands.take(2)}
+        assert bodies == {b"1", b"2"}
+
     async def test_each_delivery_is_counted(self, hands: Hands) -> None:
         """`receives` counts deliveries of this message, this one included."""
         need(hands.queue.capabilities.receive_counts, "it does not count deliveries")
@@ -236,6 +254,22 @@ class Holding(QueueSetting):
 
         assert await hands.queue.ack([held]) == [None]
 
+        assert await hands.receive() == []
+
+    async def test_a_holder_that_leaves_gives_back_what_it_held(
+        self, connect: Connect, time: Time, hands: Hands
+    ) -> None:
+        """Where no lease ends the connection does; what it acknowledged is gone for good."""
+        need(not hands.queue.capabilities.leases, "its leases end by time")
+        async with connect() as opened:
+            assert opened.queue is not None
+            queue = opened.queue(hands.queue.name)
+            await hands.send_bodies(b"1", b"2")
+            done, held = await Hands(queue, time).take(2)
+            await queue.ack([done])
+
+        [again] = await hands.take()
+        assert again.body == held.body
         assert await hands.receive() == []
 
     async def test_an_extended_lease_ends_later(self, hands: Hands, time: Time) -> None:

@@ -1,0 +1,69 @@
+"""Is a consumer alive that brings nothing? It may have nothing to bring, or have been forgotten.
+
+A quorum queue that has just come back takes a consumer now and then, and never answers; so does a
+channel that hangs. While somebody waits the broker is asked what the queue has: no answer, or
+messages that do not come, twice, and the channel is made anew.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+EVERY: Final = 2.0
+"""Seconds between looks."""
+TRUST: Final = 4
+"""Channels that are made anew in vain before the connection is."""
+
+
+class Step(Enum):
+    """What to do after a look."""
+
+    ASK = auto()
+    RENEW = auto()
+    RECONNECT = auto()
+
+
+class Vigil:
+    """Looks at one consumer for as long as somebody waits for what it brings."""
+
+    def __init__(self) -> None:
+        """Trust it."""
+        self._asked = False
+        self._suspect = False
+        self._renewed = 0
+
+    def begin(self) -> None:
+        """Forget what was seen of another channel."""
+        self._asked = self._suspect = False
+
+    def came(self) -> None:
+        """It brought something."""
+        self._suspect = False
+        self._renewed = 0
+
+    def look(self, *, on: bool) -> Step:
+        """Decide what to do, `EVERY` so often; `on` says that it has begun."""
+        if on and not self._asked:
+            self._asked = True
+            return Step.ASK
+        return self._renew()
+
+    def counted(self, ready: int) -> Step | None:
+        """The broker has said what is ready, and could be sent; None to go on."""
+        self._asked = False
+        if not ready:
+            self.came()
+        elif self._suspect:
+            return self._renew()
+        else:
+            self._suspect = True
+        return None
+
+    def _renew(self) -> Step:
+        self.begin()
+        self._renewed += 1
+        if self._renewed <= TRUST:
+            return Step.RENEW
+        self._renewed = 0
+        return Step.RECONNECT
