@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from tests.brokers.fixtures import aws_environment, dynamodb_url, localstack_url
+from tests.brokers.fixtures import (
+    aws_environment,
+    dynamodb_url,
+    localstack_url,
+    private_rabbitmq,
+    rabbitmq_of_the_session,
+)
 
-__all__ = ["aws_environment", "dynamodb_url", "localstack_url"]
+__all__ = [
+    "aws_environment",
+    "dynamodb_url",
+    "localstack_url",
+    "private_rabbitmq",
+    "rabbitmq_of_the_session",
+]

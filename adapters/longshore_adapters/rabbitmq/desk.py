@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 ANSWER: Final = 15.0
 """Seconds for an answer."""
+FAREWELL: Final = 2.0
+"""Seconds for the answer to a goodbye."""
 
 
 class Desk:
@@ -109,6 +111,7 @@ class Desk:
     def _goodbye(self) -> None:
         if self._amqp is not None:
             with contextlib.suppress(Exception):  # whatever it was, it ends here
+                self._amqp.transport.sock.settimeout(FAREWELL)  # the other end may be gone
                 self._amqp.close()
             self._forget()
 

@@ -198,11 +198,6 @@ def to_delivery(
     )
 
 
-def _is_bare(found: Properties) -> bool:
-    """Whether there is nothing but a key and an id: most messages of ours have no more."""
-    return len(found.headers) == 1 and KEY in found.headers and len(found.texts) <= 1
-
-
 def receives_of(headers: Mapping[str, object], *, redelivered: bool) -> int:
     """Count deliveries, this one included, and those of the message this is a copy of.
 

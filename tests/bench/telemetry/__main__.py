@@ -77,8 +77,8 @@ def measure(tasks: int, rounds: int, before: Path | None) -> dict[str, float]:
                 shutil.copy(full[PRODUCED.get(kind, 1)], copy)
                 python = before / ".venv/bin/python" if kind == "before" and before else None
                 least[kind] = min(least[kind], run(kind, copy, python))
-                for each in Path(folder).glob("run.db*"):
-                    each.unlink()
+                for used in Path(folder).glob("run.db*"):
+                    used.unlink()
     return dict(least)
 
 

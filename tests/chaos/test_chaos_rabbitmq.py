@@ -1,0 +1,96 @@
+"""Workers, the broker and its connections broken together on RabbitMQ: every promise is kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from longshore.registry import find_adapter
+from tests.brokers.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.brokers.private import PrivateBroker
+
+pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]
+
+TASKS = "150"
+ENDS_WITHIN = 200.0
+HEARTBEAT = 2
+FIRST = 4.0
+APART = 4.0
+
+
+def test_on_rabbitmq_with_a_log_in_sqlite_every_promise_is_kept(
+    tmp_path: Path, private_rabbitmq: PrivateBroker
+) -> None:
+    log_url = f"sqlite:///{tmp_path}/log.db"
+    find_adapter(log_url).init(log_url)
+
+    seen = broken(log_url, private_rabbitmq, tmp_path)
+
+    assert_kept(seen)
+
+
+def test_on_rabbitmq_with_a_log_in_dynamodb_every_promise_is_kept(
+    tmp_path: Path, private_rabbitmq: PrivateBroker, dynamodb_url: str, aws_environment: None
+) -> None:
+    log_url = f"dynamodb://chaos{uuid4().hex[:8]}?endpoint_url={dynamodb_url}"
+    find_adapter(log_url).init(log_url)
+
+    seen = broken(log_url, private_rabbitmq, tmp_path)
+
+    find_adapter(log_url).deinit(log_url)
+    assert_kept(seen)
+
+
+def assert_kept(seen: dict[str, Any]) -> None:
+    assert seen["violations"] == []
+    assert seen["figures"]["KILL"] >= 5
+    assert seen["figures"]["attempts lost and rescued"] >= 1
+
+
+def broken(log_url: str, broker: PrivateBroker, at: Path) -> dict[str, Any]:
+    """Run the chaos script through a proxy, and meanwhile break what is behind it."""
+    with Proxy(broker.port) as proxy:
+        queue_url = (
+            f"rabbitmq://guest:guest@127.0.0.1:{proxy.port}"
+            f"?heartbeat={HEARTBEAT}&prefix=chaos-{uuid4().hex[:8]}-"
+        )
+        words = ("--tasks", TASKS, "--seconds", "8", "--workers", "3", "--seed", "11", "--json")
+        urls = ("--url", log_url, "--queue-url", queue_url)
+        command = [sys.executable, "-m", "longshore", "bench", "--chaos", "--folder", str(at)]
+        with subprocess.Popen(
+            [*command, *urls, *words],
+            cwd=at,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as script:
+            done = meanwhile(script, [proxy.forget, broker.kill, broker.start, proxy.cut])
+            said, problems = script.communicate(timeout=ENDS_WITHIN)
+    assert done == 4, "the script ended before everything was broken"
+    assert script.returncode == 0, (problems, said[-2000:])
+    answer: dict[str, Any] = json.loads(said)
+    return answer
+
+
+def meanwhile(script: subprocess.Popen[str], deeds: list[Callable[[], None]]) -> int:
+    """Do one thing after another while the script runs; how many could be done."""
+    due = time.monotonic() + FIRST
+    for number, deed in enumerate(deeds):
+        while time.monotonic() < due:
+            if script.poll() is not None:
+                return number
+            time.sleep(0.05)
+        deed()
+        due = time.monotonic() + APART
+    return len(deeds)
