@@ -68,6 +68,8 @@ _SENT: Final = {
 """Those that are written as properties; RabbitMQ acts on some of the others."""
 _KEY: Final = field(KEY, "")[:-4]
 _DURABLE: Final = 2
+_BARE: Final = 2
+"""Headers and texts of a message of ours that has no attributes: its key, twice."""
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
 
@@ -194,7 +196,9 @@ def to_delivery(
         receives=receives_of(headers, redelivered=redelivered),
         sent_at=moment(found.timestamp),
         group=group if isinstance(group, str) else None,
-        attributes={} if _is_bare(found) else attributes_of(found),
+        attributes=attributes_of(found)
+        if key is None or len(headers) + len(found.texts) > _BARE
+        else {},
     )
 
 
