@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.bench.amqp.__main__ import measured
+from tests.bench.rabbitmq.__main__ import measured
 from tests.brokers.fixtures import rabbitmq_url
 
 __all__ = ["rabbitmq_url"]
