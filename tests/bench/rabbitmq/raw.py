@@ -21,7 +21,7 @@ PATIENCE: Final = 30.0
 def channel(port: int) -> Generator[Any]:
     """A connection's only channel."""
     amqp: Any = import_module("amqp")
-    with amqp.Connection(f"127.0.0.1:{port}", userid="guest", password="guest") as connection:  # noqa: S106 - RabbitMQ's own, for loopback
+    with amqp.Connection(f"127.0.0.1:{port}", userid="guest", password="guest") as connection:  # noqa: S106 - of every fresh RabbitMQ
         yield connection.channel()
 
 

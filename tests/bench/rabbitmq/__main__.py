@@ -1,4 +1,4 @@
-"""The command: `python -m tests.bench.amqp [--runs N] [--tasks N] [--port N]`."""
+"""The command: `python -m tests.bench.rabbitmq [--runs N] [--tasks N] [--port N]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from tests.bench.amqp import ours, raw
+from tests.bench.rabbitmq import ours, raw
 from tests.brokers.servers import RABBITMQ
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _GOALS: Final = {"publish": 0.7, "one by one": 0.9, "drain": 0.6}
 
 def main(words: list[str]) -> int:
     """Measure, print rates and their ratios to bare py-amqp of the same run."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.amqp", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.rabbitmq", description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--port", type=int, default=RABBITMQ.port)

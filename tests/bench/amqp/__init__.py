@@ -1,1 +1,0 @@
-"""Speed on RabbitMQ beside bare py-amqp: `python -m tests.bench.amqp`."""

@@ -1,0 +1,1 @@
+"""Speed on RabbitMQ beside bare py-amqp: `python -m tests.bench.rabbitmq`."""
