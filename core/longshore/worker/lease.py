@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from longshore.protocol import Renewed
     from longshore.queue import Delivery
     from longshore.worker.holding import Holding, Stop
+    from longshore.worker.pulse import Part
 
 _log = logging.getLogger("longshore.worker")
 BATCH: Final = 500
@@ -45,26 +46,32 @@ class LeaseKeeper:
         held: Callable[[], Sequence[Holding]],
         tell: Callable[[Holding, Stop], None],
         every: timedelta,
+        part: Part,
     ) -> None:
-        """`held` is called from the keeper's thread and answers a copy."""
+        """`held` is called from the keeper's thread and answers a copy; `part` is kept told."""
         self._held = held
         self._tell = tell
         self._every = every.total_seconds()
+        self.part = part
 
     async def run(self, ports: Ports) -> None:
         """Beat until cancelled; after a failure sooner, because a lease lasts only so long."""
         pause = self._every
         while True:
             spread = 1 + JITTER * (2 * ports.random.random() - 1)
+            self.part.expect(pause * spread)
             await ports.clock.sleep(pause * spread)
             pause = min(self._every, AGAIN)
             try:
                 await self.beat(ports)
             except LongshoreError as error:
+                self.part.answered(str(error))
                 _log.warning("leases could not be renewed, trying again: %s", error)
-            except Exception:  # noqa: BLE001 - whatever it was, leases are to be kept
+            except Exception as error:  # noqa: BLE001 - whatever it was, leases are to be kept
+                self.part.answered(str(error))
                 _log.exception("leases could not be renewed, trying again")
             else:
+                self.part.answered()
                 pause = self._every
 
     async def beat(self, ports: Ports) -> None:
@@ -127,6 +134,7 @@ class LeaseThread:
     ) -> None:
         """Start nothing yet."""
         self._keeper = keeper
+        keeper.part.apart = True
         self._open_ports = open_ports
         self._failed = failed
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -169,9 +177,11 @@ class LeaseThread:
 
     async def _keep(self) -> None:
         while True:
+            self._keeper.part.expect(AGAIN)
             try:
                 async with self._open_ports() as ports:
                     await self._keep_with(ports)
             except UnavailableError as error:
+                self._keeper.part.answered(str(error))
                 _log.warning("leases cannot be renewed yet, trying again: %s", error)
             await asyncio.sleep(AGAIN)

@@ -15,6 +15,7 @@ from longshore.worker.options import BROKER_EXTRA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from longshore.worker.pulse import Part
     from longshore.worker.taking import Taker
 
 _log = logging.getLogger("longshore.worker")
@@ -42,8 +43,8 @@ class Receiver:
     taken; the worker gives it back.
     """
 
-    def __init__(self, taker: Taker, backlog: Callable[[], int]) -> None:
-        """What comes goes to `taker`; `backlog` counts unwritten outcomes."""
+    def __init__(self, taker: Taker, backlog: Callable[[], int], poll: Part) -> None:
+        """What comes goes to `taker`; `backlog` counts unwritten outcomes; `poll` is kept told."""
         self._ports = taker.ports
         self._port = taker.port
         self._policy = taker.policy
@@ -52,6 +53,7 @@ class Receiver:
         self._admission = taker.admission
         self._taker = taker
         self._backlog = backlog
+        self._poll = poll
         self._taking: asyncio.Task[None] | None = None
         self._receiving: asyncio.Timeout | None = None
         self._looked = False
@@ -125,6 +127,7 @@ class Receiver:
 
         What else a burst does not get done it leaves to the next one.
         """
+        self._poll.answered(str(error))
         now = self._ports.clock.monotonic()
         away = self._away or Away(since=now, said=-_AGAIN)
         if now - away.said >= _AGAIN:
@@ -173,6 +176,7 @@ class Receiver:
         """Receive and begin to claim; whether anything came, None where it was interrupted."""
         lease = self._policy.lease + BROKER_EXTRA
         wait = _AT_ONCE if self._looks else self._wait()
+        self._poll.expect(wait.total_seconds())
         try:
             async with asyncio.timeout(None) as self._receiving:
                 deliveries = await self._port.receive(limit=limit, wait=wait, lease=lease)
@@ -181,7 +185,8 @@ class Receiver:
                 raise
             return None
         finally:
-            self._receiving = None
+            self._receiving = self._poll.by = None
+        self._poll.answered()
         if deliveries:
             self._admission.found(self.name)
             self._slots.expect(self.name, len(deliveries))

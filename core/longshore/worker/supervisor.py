@@ -16,7 +16,8 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import count
+from typing import TYPE_CHECKING, Final, Protocol
 
 from longshore.worker.hangup import HELD_BACK, Hangup
 
@@ -46,27 +47,54 @@ _KILLING: Final = "killing"
 class Child:
     """A process of ours: its id, our end of the line to it, and when it began (monotonic).
 
-    It is `quiet` once it has said all it says, and `succeeded` once another stands in for it.
+    `place` is its number, the lowest that was free. It is `quiet` once it has said all it says, and
+    `succeeded` once another stands in for it.
     """
 
     pid: int
     line: int
     began: float
     failures: int
+    place: int
     quiet: bool = False
     succeeded: bool = False
+
+
+class Company(Protocol):
+    """A process of another kind that the supervisor keeps beside the children."""
+
+    @property
+    def every(self) -> float:
+        """How often, in seconds, the supervisor is to come round at least."""
+        ...
+
+    def tend(self) -> None:
+        """Called whenever the supervisor comes round; may fork."""
+        ...
+
+    def vacate(self, place: int) -> None:
+        """Hear that the child of a place has ended."""
+        ...
+
+    def close_in_child(self) -> None:
+        """Called in each child, to close what is not its own."""
+        ...
+
+    def end(self) -> None:
+        """Called when all children have ended."""
+        ...
 
 
 class Supervisor:
     """Keeps `processes` children at work until they end on purpose or a signal comes.
 
-    `serve` runs in each child, is given the line over which the supervisor asks it to stop, and
-    answers the exit code. It starts with the stop signals blocked, so that none is missed, and
-    unblocks them once it listens. A child that ends with 0 is done. One that ends with a code of
-    `hopeless` would end so again: all are stopped then. Any other is replaced, at once if it had
-    lived a while or ended with a code of `recycled`, and otherwise after a pause that grows. One
-    that said over the line that it will take no more (`announce`) is replaced at once, while it
-    lets end what runs; there are never more than twice `processes`.
+    `serve` runs in each child, is given the line over which the supervisor asks it to stop and the
+    child's place, and answers the exit code. It starts with the stop signals blocked, so that none
+    is missed, and unblocks them once it listens. A child that ends with 0 is done. One that ends
+    with a code of `hopeless` would end so again: all are stopped then. Any other is replaced, at
+    once if it had lived a while or ended with a code of `recycled`, and otherwise after a pause
+    that grows. One that said over the line that it will take no more (`announce`) is replaced at
+    once, while it lets end what runs; there are never more than twice `processes`.
 
     A first stop signal asks each child once, a second twice, a third kills them. Signals of a
     terminal reach the parent alone: each child has a process group of its own. USR2 and CONT are
@@ -76,14 +104,16 @@ class Supervisor:
 
     def __init__(
         self,
-        serve: Callable[[int], int],
+        serve: Callable[[int, int], int],
         processes: int,
         *,
         recycled: Collection[int] = (),
         hopeless: Collection[int] = (),
+        company: Company | None = None,
     ) -> None:
         """Start nothing yet."""
         self._serve = serve
+        self._company = company
         self._processes = processes
         self._recycled = frozenset(recycled)
         self._hopeless = frozenset(hopeless)
@@ -99,9 +129,11 @@ class Supervisor:
         """Serve until all children have ended; answer the worst of their exit codes."""
         gc.collect()
         gc.freeze()
-        with self._hearing() as wakeup:
+        with self._hearing() as wakeup, self._accompanied():
             self._due = [(0.0, 0)] * self._processes
             while self._due or self._children:
+                if self._company is not None:
+                    self._company.tend()
                 self._start_due()
                 for child in self._wait(wakeup):
                     self._listen(child)
@@ -123,17 +155,19 @@ class Supervisor:
         theirs, ours = (end.detach() for end in socket.socketpair())
         _flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        taken = {child.place for child in self._children.values()}
+        place = next(each for each in count() if each not in taken)
         pid = os.fork()
         if not pid:
-            self._become_child(theirs, ours)
+            self._become_child(theirs, ours, place)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         os.close(theirs)
-        self._children[pid] = Child(pid, ours, time.monotonic(), failures)
+        self._children[pid] = Child(pid, ours, time.monotonic(), failures, place)
         if self._told_paused:
             _say(self._children[pid], PAUSE)
         _log.info("worker process %d started", pid)
 
-    def _become_child(self, theirs: int, ours: int) -> None:
+    def _become_child(self, theirs: int, ours: int, place: int) -> None:
         """Serve in the new process; never returns."""
         code = _BROKEN
         try:
@@ -146,7 +180,9 @@ class Supervisor:
             # With one of these open the line of a sibling would not end with the parent.
             for line in (ours, *(child.line for child in self._children.values())):
                 os.close(line)
-            code = self._serve(theirs)
+            if self._company is not None:
+                self._company.close_in_child()
+            code = self._serve(theirs, place)
         except BaseException:  # noqa: BLE001 - the process ends here, whatever it was
             _log.exception("a worker process failed")
         finally:
@@ -160,6 +196,9 @@ class Supervisor:
             return []
         soonest = min((at for at, _ in self._due), default=None)
         left = None if soonest is None else max(soonest - time.monotonic(), 0.0) * 1000
+        if self._company is not None:
+            every = self._company.every * 1000
+            left = every if left is None else min(every, left)
         talking = {child.line: child for child in self._children.values() if not child.quiet}
         poll = select.poll()
         for line in (wakeup, *talking):
@@ -191,6 +230,8 @@ class Supervisor:
             if pid:
                 del self._children[pid]
                 os.close(child.line)
+                if self._company is not None:
+                    self._company.vacate(child.place)
                 self._ended(child, os.waitstatus_to_exitcode(status))
 
     def _ended(self, child: Child, code: int) -> None:
@@ -235,6 +276,14 @@ class Supervisor:
         _log.info("%s %d worker processes", word, len(self._children))
         for child in self._children.values():
             _say(child, byte)
+
+    @contextmanager
+    def _accompanied(self) -> Generator[None]:
+        try:
+            yield
+        finally:
+            if self._company is not None:
+                self._company.end()
 
     @contextmanager
     def _hearing(self) -> Generator[int]:

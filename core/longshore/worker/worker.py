@@ -18,6 +18,7 @@ from longshore.worker.ending import Endings
 from longshore.worker.execute import Executors
 from longshore.worker.lease import LeaseKeeper, LeaseThread
 from longshore.worker.limits import exceeded
+from longshore.worker.pulse import Pulse
 from longshore.worker.receive import Receiver
 from longshore.worker.settle import Settler
 from longshore.worker.slots import Slots
@@ -54,7 +55,7 @@ class Worker:
     its limits, and a successor may begin, while it lets end what runs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker is made of; the last two have defaults
         self,
         ports: Ports,
         registry: TaskRegistry,
@@ -62,8 +63,12 @@ class Worker:
         options: WorkerOptions,
         *,
         open_ports: Callable[[], AbstractAsyncContextManager[Ports]] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
-        """`open_ports` gives the lease thread its connections; None keeps leases on the loop."""
+        """`open_ports` gives the lease thread its connections; None keeps leases on the loop.
+
+        `pulse` is where it shows signs of life.
+        """
         self._ports = ports
         self._registry = registry
         self._options = options
@@ -75,8 +80,9 @@ class Worker:
         self._endings = Endings(ports, options.limits, self._slots, self._settler)
         self._detacher = Detacher(ports, self._slots.held.values)
         self._watch = Watch(ports, self._slots.held.values)
+        self._pulse = pulse or Pulse(ports.clock)
         self._receivers = [
-            Receiver(taker, backlog=lambda: self._settler.backlog)
+            Receiver(taker, lambda: self._settler.backlog, self._pulse.poll(taker.port.name))
             for taker in self._takers(registry, policy)
         ]
         self._lease = min(policy.of(name).lease for name in options.queues)
@@ -123,6 +129,7 @@ class Worker:
         """
         loop = asyncio.get_running_loop()
         with ExitStack() as stack:
+            stack.callback(self._show())
             stack.enter_context(captured(enabled=self._options.capture))
             self._observe(stack)
             threads = Threads(self._slots.concurrency, loop)
@@ -134,6 +141,19 @@ class Worker:
             stack.callback(children.close)
             self._executors = Executors(self._ended, threads, children)
             return await self._serve(stack, loop)
+
+    def _show(self) -> Callable[[], None]:
+        """Let the pulse see the worker; answers what ends that."""
+        pulse, steering, admission = self._pulse, self.steering, self._admission
+        queues = self._options.queues
+        pulse.held = self._slots.held.values
+        pulse.state = lambda: steering.state
+        pulse.paused = lambda: queues if admission.paused else admission.paused_queues
+
+        def end() -> None:
+            pulse.state = lambda: "stopped"
+
+        return end
 
     def _observe(self, stack: ExitStack) -> None:
         """Have the slots read where somebody does, and our own polls left out of all traces."""
@@ -193,7 +213,8 @@ class Worker:
         def failed(error: BaseException) -> None:
             loop.call_soon_threadsafe(self._fail, error)
 
-        keeper = LeaseKeeper(lambda: list(self._slots.held.values()), tell, self._lease / 3)
+        held, every = self._slots.held.values, self._lease / 3
+        keeper = LeaseKeeper(lambda: list(held()), tell, every, self._pulse.leases)
         if self._open_ports is None:
             return [loop.create_task(keeper.run(self._ports))]
         stack.enter_context(LeaseThread(keeper, self._open_ports, failed))
