@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from longshore.cli import ExitCode
-from tests.integration.test_cli_worker import PATIENCE, Shop, children, shop
+from tests.integration.shop import PATIENCE, Shop
+from tests.integration.test_cli_worker import children, shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

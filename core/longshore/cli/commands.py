@@ -95,6 +95,12 @@ ENTRIES: Final = (
         section=_LOOK,
     ),
     Entry(
+        name="health",
+        home="health:health",
+        summary="Say by the exit code whether the worker here is well.",
+        section=_LOOK,
+    ),
+    Entry(
         name="tail",
         home="tail:tail",
         summary="Follow tasks as their states change.",

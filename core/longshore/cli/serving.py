@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from longshore.cli.admin import Admin
 from longshore.cli.exit import code_of_stop
 from longshore.errors import ConfigurationError
 from longshore.wiring import open_ports, policy_of, telemetry_for
@@ -20,6 +21,7 @@ from longshore.worker.hangup import HELD_BACK, Hangup, begin_anew
 from longshore.worker.supervisor import PAUSE, RESUME, STOP, announce
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Generator
 
     from longshore.definition import TaskRegistry
@@ -48,17 +50,21 @@ class Serving:
     options: Callable[[], WorkerOptions]
     tell: Callable[[Stopped], None]
 
-    def __call__(self, lifeline: int | None = None) -> int:
-        """Serve, and answer the exit code. `lifeline` is the line to the supervisor."""
+    def __call__(self, lifeline: int | None = None, listener: socket.socket | None = None) -> int:
+        """Serve, and answer the exit code.
+
+        `lifeline` is the line to the supervisor, `listener` where probes are answered.
+        """
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
-        telemetry = telemetry_for(self.settings)
-        with exporting(telemetry):
-            return asyncio.run(self._serve(lifeline, telemetry))
+        admin = Admin(self.settings, listener)
+        telemetry = telemetry_for(self.settings, counting=admin.on)
+        with exporting(telemetry), admin.answering(telemetry):
+            return asyncio.run(self._serve(lifeline, admin, telemetry))
 
-    async def _serve(self, lifeline: int | None, telemetry: Telemetry | None) -> int:
+    async def _serve(self, lifeline: int | None, admin: Admin, telemetry: Telemetry | None) -> int:
         settings = self.settings
-        async with open_ports(settings, telemetry=telemetry) as ports:
+        async with admin.beating(), open_ports(settings, telemetry=telemetry) as ports:
             # A log that lives in this process has to be renewed through the same ports.
             shared = ports.task_log.capabilities.shared
             if lifeline is not None and not shared:
@@ -69,9 +75,11 @@ class Serving:
                 policy_of(settings),
                 self.options(),
                 open_ports=(lambda: open_ports(settings, telemetry=telemetry)) if shared else None,
+                pulse=admin.pulse,
             )
             with stopping(worker, lifeline) as asked, announcing(worker, lifeline):
-                stopped = await worker.run()
+                async with admin.asking(ports):
+                    stopped = await worker.run()
         code = code_of_stop(stopped.reason)
         self.tell(stopped)
         if telemetry is not None:  # what follows may leave without looking back

@@ -80,6 +80,11 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
     help="How long an empty queue is waited on before it is asked again.",
 )
 @option("--grace", type=DURATION, help="How long running tasks may go on when told to stop.")
+@option(
+    "--admin",
+    metavar="HOST:PORT",
+    help="Answer probes and give metrics there; port 0 takes a free one.",
+)
 @option("--stop-file", metavar="FILE", help="Drain while this file exists, and do not start.")
 @option(
     "--singleton",
@@ -107,6 +112,8 @@ def work(ctx: click.Context, /, **given: Any) -> int:  # noqa: ANN401 - the work
     ends the process. USR2 pauses: what runs goes on, what has not begun goes back, nothing new is
     taken until CONT. HUP drains, and begins anew in the same process, with settings and code as
     they are then.
+
+    --admin answers /livez, /readyz and /metrics, for all processes at one address.
 
     The log goes to standard error, a line when a task begins and when it ends; with --json, an
     object a line, and at the end one on standard output that says why the worker ended.
@@ -171,6 +178,7 @@ class Wanted:
             "memory_limit",
             "grace",
             "selection",
+            "admin",
             "stop_file",
             "lock_file",
             "log_format",
@@ -213,7 +221,8 @@ def configure_log(invocation: Invocation, loaded: Loaded, output: str | None = N
 
 
 def _serve(invocation: Invocation, loaded: Loaded, wanted: Wanted) -> int:
-    from longshore.cli.serving import Serving  # noqa: PLC0415 - only for commands that run tasks
+    from longshore.cli.admin import opened  # noqa: PLC0415 - only for commands that run tasks
+    from longshore.cli.serving import Serving  # noqa: PLC0415 - as above
     from longshore.wiring import worker_options  # noqa: PLC0415 - as above
 
     settings = loaded.settings
@@ -227,22 +236,31 @@ def _serve(invocation: Invocation, loaded: Loaded, wanted: Wanted) -> int:
 
     serving = Serving(settings=settings, registry=loaded.registry, options=options, tell=tell)
     if settings.processes == 1:
-        return serving()
+        return serving(listener=opened(settings))
     return _supervise(invocation, serving, settings.processes)
 
 
 def _supervise(invocation: Invocation, serving: Any, processes: int) -> int:  # noqa: ANN401 - imported late
+    from longshore.cli.admin import beside  # noqa: PLC0415 - as Supervisor
     from longshore.cli.group import Ending  # noqa: PLC0415 - imports this table's commands
     from longshore.cli.warming import warm  # noqa: PLC0415 - only for several
     from longshore.worker.hangup import begin_anew  # noqa: PLC0415 - only for several
     from longshore.worker.supervisor import Supervisor  # noqa: PLC0415 - only for several
 
+    company = beside(serving.settings)
     warm(serving.settings, serving.registry)
 
-    def serve(lifeline: int) -> int:
-        return Ending(invocation.output, debug=False).of(lambda: serving(lifeline))
+    def serve(lifeline: int, place: int) -> int:
+        def begin() -> int:
+            listener = None if company is None else company.listen(place)
+            code: int = serving(lifeline, listener)
+            return code
 
-    supervisor = Supervisor(serve, processes, recycled=_RECYCLED, hopeless=_HOPELESS)
+        return Ending(invocation.output, debug=False).of(begin)
+
+    supervisor = Supervisor(
+        serve, processes, recycled=_RECYCLED, hopeless=_HOPELESS, company=company
+    )
     code = supervisor.run()
     if supervisor.reload:
         begin_anew()

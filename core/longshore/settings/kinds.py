@@ -142,6 +142,11 @@ queue_name: Final = text(
     r"[A-Za-z0-9_.-]{1,80}",
     "a queue's name: letters, digits, - _ . (1 to 80)",
 )
+address: Final = text(
+    r"(?:(?:\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):)?"
+    r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])",
+    "HOST:PORT, such as 127.0.0.1:9090; a port alone means loopback, and port 0 a free one",
+)
 app: Final = text(
     rf"{_DOTTED}:{_DOTTED}",
     "module:object, such as shop.tasks:app",

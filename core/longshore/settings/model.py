@@ -36,12 +36,19 @@ _TRACE: Final = "(trace)"
 
 _INHERITED: Final = ("attempts", "timeout", "lease")
 _ZERO: Final = timedelta(0)
+_SHORTEST_STALL: Final = timedelta(milliseconds=100)
 SHORTEST_AUDIT: Final = timedelta(minutes=1)
 SHORTEST_LOOK: Final = timedelta(seconds=1)
 
 _Url = Annotated[str, BeforeValidator(kinds.url)]
 _Keep = Annotated[timedelta | None, BeforeValidator(kinds.optional(kinds.duration(_ZERO)))]
 _PortUrl = Annotated[str | None, BeforeValidator(kinds.optional(kinds.url))]
+
+
+def _address(value: object) -> str:
+    """Read an address; TOML and code may give a port as a number."""
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return kinds.address(str(value) if number else value)
 
 
 class _LayerSource(PydanticBaseSettingsSource):
@@ -168,6 +175,18 @@ class Settings(BaseSettings):
     lock_file: Annotated[str | None, BeforeValidator(kinds.optional(kinds.path))] = Field(
         default=None,
         description="A file that one worker locks while it works; a second one does not start.",
+    )
+    admin: Annotated[str | None, BeforeValidator(kinds.optional(_address))] = Field(
+        default=None,
+        description="Where a worker answers probes and gives its metrics, as HOST:PORT.",
+    )
+    stall_limit: Annotated[timedelta, BeforeValidator(kinds.duration(_SHORTEST_STALL))] = Field(
+        default=timedelta(seconds=30),
+        description="How long a worker's loop may stand still, with no handler holding it.",
+    )
+    block_limit: Annotated[timedelta, BeforeValidator(kinds.duration(_SHORTEST_STALL))] = Field(
+        default=timedelta(minutes=10),
+        description="How long a handler without a timeout may hold a worker's loop.",
     )
     max_rescues: Annotated[int, BeforeValidator(kinds.whole(0, 1000))] = Field(
         default=3,
