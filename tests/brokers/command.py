@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.brokers import record
 from tests.brokers.probe import is_taken
-from tests.brokers.servers import NEEDED, SERVERS
+from tests.brokers.servers import NEEDED, SERVERS, TOOLS
 from tests.brokers.shell import CannotStartError
 from tests.brokers.ways import WAYS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tests.brokers.servers import Server
+    from tests.brokers.servers import Server, Tool
 
     Way = Callable[[Server], record.Started]
 
@@ -30,7 +30,10 @@ PACE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """How one server is: `running`, `started`, `missing`, `stopped` or `left alone`, and why."""
+    """How one server is: `running`, `started`, `missing`, `stopped` or `left alone`, and why.
+
+    A tool, which has no address, is `installed` or `missing`.
+    """
 
     name: str
     address: str
@@ -46,8 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.brokers", description=__doc__)
     parser.add_argument("verb", nargs="?", choices=("up", "status", "down"), default="up")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
-    names = [server.name for server in SERVERS]
-    parser.add_argument("--only", choices=names, action="append", help="this server; repeatable")
+    names = [each.name for each in (*SERVERS, *TOOLS)]
+    parser.add_argument("--only", choices=names, action="append", help="this one; repeatable")
     parser.add_argument("--needed", action="store_true", help="those the present adapters need")
     options = parser.parse_args(arguments)
 
@@ -59,6 +62,11 @@ def main(arguments: Sequence[str]) -> int:
     verbs: dict[str, Callable[[Server], Finding]] = {"up": up, "status": status, "down": down}
     with ThreadPoolExecutor(len(SERVERS)) as at_once:
         findings = list(at_once.map(verbs[options.verb], servers))
+    findings += [
+        equip(tool, install=options.verb == "up")
+        for tool in TOOLS
+        if options.verb != "down" and tool.name in (options.only or names)
+    ]
     print(as_json(findings) if options.json else as_lines(findings))
     forgiving = options.verb != "up" or (options.needed and not os.environ.get("CI"))
     return exit_code(findings, forgiving=forgiving)
@@ -120,6 +128,20 @@ def down(server: Server, folder: Path = record.FOLDER) -> Finding:
     started.end()
     record.forget(server.name, folder)
     return _finding(server, "stopped", "it was started here")
+
+
+def equip(tool: Tool, *, install: bool) -> Finding:
+    """Say whether a tool is installed, and install it where it is not and should be. Idempotent."""
+    why = "nothing was tried"
+    if install and tool.find() is None:
+        try:
+            tool.source.install()
+        except CannotStartError as problem:
+            why = f"{problem}; install {tool.source.needs}"
+    found = tool.find()
+    if found is None:
+        return Finding(name=tool.name, address="-", state="missing", why=why)
+    return Finding(name=tool.name, address="-", state="installed", why=", ".join(found))
 
 
 def as_lines(findings: Sequence[Finding]) -> str:

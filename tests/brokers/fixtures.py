@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO
+from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
@@ -77,6 +77,16 @@ def node_modules() -> Path:
     except CannotStartError as problem:
         without(str(problem))
     return node.folder / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> tuple[str, str]:
+    """The paths of `prometheus` and `promtool`."""
+    found = PROMETHEUS.find()
+    if found is None:
+        without(f"{PROMETHEUS.source.needs} is not installed; run: make brokers")
+    prometheus, promtool = found
+    return prometheus, promtool
 
 
 def endpoint(server: Server) -> str:

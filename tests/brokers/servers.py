@@ -222,6 +222,29 @@ DYNAMODB = Server(
 
 SERVERS = (RABBITMQ, POSTGRES, MARIADB, REDIS, MOTO, LOCALSTACK, DYNAMODB)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A program that tests start by themselves, each with files and a port of its own."""
+
+    name: str
+    words: tuple[str, ...]
+    source: Source
+
+    def find(self) -> tuple[str, ...] | None:
+        """The paths of its programs; None where one is not installed."""
+        found = [self.source.find(word) for word in self.words]
+        return None if None in found else tuple(str(each) for each in found)
+
+
+PROMETHEUS = Tool(
+    name="prometheus",
+    words=("prometheus", "promtool"),
+    source=Apt(package="prometheus"),
+)
+
+TOOLS = (PROMETHEUS,)
+
 # What the present adapters' tests need: the adapters for SQS and DynamoDB. One that needs another
 # server adds it here, and `make test` then brings it up.
 NEEDED = (MOTO, LOCALSTACK, DYNAMODB)

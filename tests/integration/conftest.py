@@ -8,6 +8,14 @@ from tests.brokers.fixtures import (
     localstack_url,
     moto_url,
     node_modules,
+    prometheus_programs,
 )
 
-__all__ = ["aws_environment", "dynamodb_url", "localstack_url", "moto_url", "node_modules"]
+__all__ = [
+    "aws_environment",
+    "dynamodb_url",
+    "localstack_url",
+    "moto_url",
+    "node_modules",
+    "prometheus_programs",
+]

@@ -2,20 +2,19 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.brokers import command, record
 from tests.brokers.probe import REDIS
-from tests.brokers.servers import NEEDED, SERVERS, Image, Program, Server
+from tests.brokers.servers import NEEDED, SERVERS, Image, Program, Server, Tool
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import Apt
 from tests.brokers.ways import by_program
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.brokers.record import Started
     from tests.unit.brokers.conftest import Listen
 
@@ -146,3 +145,40 @@ def test_what_the_adapters_need_is_among_the_servers() -> None:
 
     assert names == {"moto", "localstack", "dynamodb"}
     assert names <= {server.name for server in SERVERS}
+
+
+class Shelf:
+    """A source that has a program once it was asked to install it, or refuses."""
+
+    folder = Path("/")
+    needs = "a-package"
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._refuses = refuses
+        self.installed = 0
+
+    def find(self, word: str) -> str | None:
+        return f"/usr/bin/{word}" if self.installed else None
+
+    def install(self) -> None:
+        if self._refuses:
+            raise CannotStartError("only root may")
+        self.installed += 1
+
+
+def test_a_tool_is_installed_once_and_only_where_that_is_wanted() -> None:
+    shelf = Shelf()
+    tool = Tool(name="meter", words=("meter", "metertool"), source=shelf)
+
+    states = [command.equip(tool, install=each).state for each in (False, True, True)]
+
+    assert states == ["missing", "installed", "installed"]
+    assert shelf.installed == 1
+
+
+def test_a_tool_that_cannot_be_had_says_why_and_the_next_step() -> None:
+    tool = Tool(name="meter", words=("meter",), source=Shelf(refuses=True))
+
+    found = command.equip(tool, install=True)
+
+    assert (found.state, found.why) == ("missing", "only root may; install a-package")
