@@ -112,7 +112,7 @@ class Client:
         telemetry = self._ports.telemetry
         if telemetry is None:
             return await self.submit(self._preparer.records(drafts, now))
-        with telemetry.sending(len(drafts)) as creations:
+        with telemetry.sending(len(drafts)) as creations, telemetry.quiet():
             return await self.submit(self._preparer.records(drafts, now, creations))
 
     async def submit(self, records: Sequence[Record]) -> list[Enqueued]:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-import grpc
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+import grpc  # type: ignore[import-untyped]  # it has no types
+from opentelemetry.proto.collector.logs.v1 import (  # pyright: ignore[reportMissingTypeStubs] - generated
+    logs_service_pb2,
+    logs_service_pb2_grpc,
+)
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
@@ -112,9 +115,9 @@ def collector(protocol: str) -> Generator[Collected]:
     if protocol == "grpc":
         server = grpc.server(ThreadPoolExecutor(4))
         service = _Service(collected)
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(service, server)
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(service, server)
-        logs_service_pb2_grpc.add_LogsServiceServicer_to_server(service, server)
+        services: Any = (trace_service_pb2_grpc, metrics_service_pb2_grpc, logs_service_pb2_grpc)
+        for module, name in zip(services, ("Trace", "Metrics", "Logs"), strict=True):
+            getattr(module, f"add_{name}ServiceServicer_to_server")(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         collected.endpoint = f"http://127.0.0.1:{port}"
         server.start()
@@ -134,7 +137,7 @@ def collector(protocol: str) -> Generator[Collected]:
             self.end_headers()
             self.wfile.write(answer().SerializeToString())
 
-        def log_message(self, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the server
             """Write nothing."""
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

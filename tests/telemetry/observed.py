@@ -7,7 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -23,18 +23,18 @@ from longshore.wiring import open_ports
 from longshore.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Tracer
 
     from longshore.client import Enqueued
-    from longshore.definition import Executor
     from longshore.ports import Ports
     from longshore.settings import Settings
 
 DEADLINE = 40.0
+Row: TypeAlias = tuple[str, str, str | None, list[str], dict[str, object], str]
 
 
 @dataclass(kw_only=True)
@@ -47,12 +47,9 @@ class Observed:
     exporter: InMemorySpanExporter
     registry: TaskRegistry = field(default_factory=TaskRegistry)
 
-    def task(
-        self, function: Callable[..., Any], executor: Executor | None = None, **options: Any
-    ) -> None:
-        """Register a task; `executor` where it is not what its function suggests."""
-        given = TaskOptions(executor=executor, **options) if executor else TaskOptions(**options)
-        self.registry.add(define(function, options=given))
+    def task(self, function: Callable[..., Any], **options: Any) -> None:
+        """Register a task."""
+        self.registry.add(define(function, options=TaskOptions(**options)))
 
     async def enqueue(self, *names: str, **options: Any) -> list[Enqueued]:
         """Enqueue tasks without arguments, in one call."""
@@ -87,10 +84,13 @@ async def observed(
     sampler: Sampler | None = None,
     options: TelemetryOptions | None = None,
     queue: str = "default",
-) -> AsyncIterator[Observed]:
+    processor: SpanProcessor | None = None,
+) -> AsyncGenerator[Observed]:
     """Open a place under observation, with providers of its own, and remove it afterwards."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    if processor is not None:
+        provider.add_span_processor(processor)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
     chosen = options or TelemetryOptions()
@@ -108,9 +108,7 @@ async def observed(
         await asyncio.to_thread(find_adapter(settings.url).deinit, settings.url)
 
 
-def tree(
-    spans: Sequence[ReadableSpan], replaced: Mapping[str, str]
-) -> list[tuple[str, str, str | None, list[str], dict[str, object], str]]:
+def tree(spans: Sequence[ReadableSpan], replaced: Mapping[str, str]) -> list[Row]:
     """Spans as data, in the order they began: ids are names, one that comes again has a number.
 
     Of each span: name, kind, parent, links, attributes and status. `replaced` says what stands for
@@ -126,7 +124,7 @@ def tree(
     def named(span_id: int) -> str:
         return names.get(span_id, "unknown")
 
-    rows: list[tuple[str, str, str | None, list[str], dict[str, object], str]] = []
+    rows: list[Row] = []
     for span in spans:
         assert span.context is not None
         links = sorted(named(link.context.span_id) for link in span.links)

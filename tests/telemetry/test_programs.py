@@ -126,6 +126,14 @@ def test_worker_processes_each_export_what_they_did(shop: Path) -> None:
         for each in resource.resource.attributes
         if each.key == "service.instance.id"
     }
+    services = {
+        each.value.string_value
+        for request in collected.requests["traces"]
+        for resource in request.resource_spans
+        for each in resource.resource.attributes
+        if each.key == "service.name"
+    }
+    assert services == {"longshore"}
     assert len(processed) == 4
     assert instances
     assert all(instance.rpartition(":")[2].isdigit() for instance in instances)

@@ -10,9 +10,10 @@ from opentelemetry import trace
 
 from longshore import Context, RetryLater
 from tests.telemetry.conftest import SYSTEMS
-from tests.telemetry.observed import SOON, observed, tree
+from tests.telemetry.observed import SOON, Row, observed, tree
 
 if TYPE_CHECKING:
+    from longshore.client import Enqueued
     from longshore.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
@@ -64,25 +65,24 @@ async def test_a_task_that_is_tried_twice_has_this_tree(settings: Settings, plac
     }
     receive = {**common("receive", "receive"), "messaging.batch.message_count": 1}
     failed = {**process(1, "retrying"), "error.type": "RetryLater"}
-    assert sorted(tree(spans, {**ids, task.id: "TASK_ID"})) == sorted(
-        [
-            ("request", "INTERNAL", None, [], {}, "UNSET"),
-            ("send default", "PRODUCER", "request", [], send, "UNSET"),
-            ("receive default", "CLIENT", None, ["send default"], receive, "UNSET"),
-            ("process default", "CONSUMER", "send default", ["send default"], failed, "ERROR"),
-            ("inner", "INTERNAL", "process default", [], {}, "ERROR"),
-            ("receive default #2", "CLIENT", None, ["send default"], receive, "UNSET"),
-            (
-                "process default #2",
-                "CONSUMER",
-                None,
-                ["process default", "send default"],
-                process(2, "succeeded"),
-                "UNSET",
-            ),
-            ("inner #2", "INTERNAL", "process default #2", [], {}, "UNSET"),
-        ]
-    )
+    expected: list[Row] = [
+        ("request", "INTERNAL", None, [], {}, "UNSET"),
+        ("send default", "PRODUCER", "request", [], send, "UNSET"),
+        ("receive default", "CLIENT", None, ["send default"], receive, "UNSET"),
+        ("process default", "CONSUMER", "send default", ["send default"], failed, "ERROR"),
+        ("inner", "INTERNAL", "process default", [], {}, "ERROR"),
+        ("receive default #2", "CLIENT", None, ["send default"], receive, "UNSET"),
+        (
+            "process default #2",
+            "CONSUMER",
+            None,
+            ["process default", "send default"],
+            process(2, "succeeded"),
+            "UNSET",
+        ),
+        ("inner #2", "INTERNAL", "process default #2", [], {}, "UNSET"),
+    ]
+    assert sorted(tree(spans, {**ids, task.id: "TASK_ID"})) == sorted(expected)
 
 
 async def test_each_message_of_a_batch_is_created_in_a_span_of_its_own(
@@ -115,7 +115,7 @@ async def test_each_message_of_a_batch_is_created_in_a_span_of_its_own(
 
 async def test_a_task_enqueued_inside_a_handler_goes_on_with_its_trace(settings: Settings) -> None:
     async with observed(settings) as app:
-        inner: list[object] = []
+        inner: list[Enqueued] = []
 
         async def outer() -> None:
             inner.extend(await app.enqueue("leaf"))
@@ -127,7 +127,7 @@ async def test_a_task_enqueued_inside_a_handler_goes_on_with_its_trace(settings:
         app.task(leaf)
         (task,) = await app.enqueue("outer")
         await app.work(task)
-        await app.work(*inner)  # type: ignore[arg-type]  # what enqueue answered
+        await app.work(*inner)
         spans = app.spans()
 
     traces = {one.context.trace_id for one in spans if one.context and "receive" not in one.name}

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -97,16 +97,15 @@ def exporting(telemetry: Telemetry | None) -> Generator[None]:
     if telemetry is None:
         yield
         return
-    ours = logging.getLogger("longshore")
+    handler, ours = telemetry.handler, logging.getLogger("longshore")
     loggers = (logging.getLogger(),) if ours.propagate else (logging.getLogger(), ours)
-    for each in loggers if telemetry.handler is not None else ():
-        each.addHandler(telemetry.handler)
-    try:
+    with ExitStack() as stack:
+        stack.callback(telemetry.close)
+        if handler is not None:
+            for each in loggers:
+                each.addHandler(handler)
+                stack.callback(each.removeHandler, handler)
         yield
-    finally:
-        for each in loggers if telemetry.handler is not None else ():
-            each.removeHandler(telemetry.handler)
-        telemetry.close()
 
 
 @contextmanager

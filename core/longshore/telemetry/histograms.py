@@ -43,7 +43,7 @@ class WithDistributions(MetricExporter):
             exporter._preferred_temporality,  # noqa: SLF001 - what a reader asks of an exporter
             exporter._preferred_aggregation,  # noqa: SLF001 - as above
         )
-        self._exporter = exporter
+        self._exporter: Any = exporter  # its keywords have no types
         self._tallies = tallies
         wanted = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "")
         self._delta = wanted.upper() in _DELTA
@@ -57,11 +57,14 @@ class WithDistributions(MetricExporter):
         **kwargs: Any,  # noqa: ANN401 - the contract of exporters
     ) -> MetricExportResult:
         """Export the SDK's metrics and ours."""
-        return self._exporter.export(self._with_ours(metrics_data), timeout_millis, **kwargs)
+        whole = self._with_ours(metrics_data)
+        answer: MetricExportResult = self._exporter.export(whole, timeout_millis, **kwargs)
+        return answer
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Flush the exporter."""
-        return self._exporter.force_flush(timeout_millis)
+        done: bool = self._exporter.force_flush(timeout_millis)
+        return done
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:  # noqa: ANN401 - as above
         """End the exporter."""

@@ -113,7 +113,7 @@ def telemetry_of(
         if mode == "on":
             raise ConfigurationError(_MISSING)
         _log.warning("%s; nothing is exported", _MISSING)
-        wanted, theirs = {}, frozenset()
+        wanted, theirs = {}, frozenset[str]()
         if not counting:
             return None
     with _lock:

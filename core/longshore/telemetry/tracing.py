@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -101,8 +101,8 @@ class Tracing:
         if isinstance(generator, Derived):
             self._ids = generator
         elif generator is not None:
-            self._ids = Derived(generator)
-            tracer.id_generator = self._ids  # type: ignore[attr-defined]  # of the SDK's tracers
+            own: Any = tracer  # one of the SDK's, whose generator is its own to choose
+            own.id_generator = self._ids = Derived(generator)
         sampler = getattr(tracer, "sampler", None)
         told = "" if sampler is None else str(sampler.get_description())
         self._follows = self._ids is not None and _FOLLOWS in told

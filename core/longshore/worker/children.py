@@ -149,7 +149,7 @@ class Children:
         self._idle.clear()
 
     def _let_end(self) -> None:
-        """Give idle children a moment for their last spans: without a pipe they end by themselves."""
+        """Give idle children a moment for their last spans: without a pipe they end alone."""
         end = time.monotonic() + _LAST_SPANS
         for child in self._idle:
             child.pipe.close()

@@ -1,8 +1,8 @@
 """What telemetry costs a drain: `python -m tests.bench.telemetry [--before CHECKOUT]`.
 
 Processor time of whole processes, in runs that alternate, because the clock on the wall says more
-of a machine's other users than of us. The least of each kind counts. A task's message carries the
-context of a sampled creation, so that `every` has all there is to do.
+of the other users of a machine than of us. The least of each kind counts. Every message carries the
+context of its creation.
 """
 
 from __future__ import annotations
@@ -26,27 +26,31 @@ from longshore.wiring import open_ports
 
 HERE = Path(__file__).parent
 KINDS = ("off", "metrics", "none", "sampled", "every")
+PRODUCED = {"none": 0, "sampled": 100, "every": 1}
+"""One in how many messages comes from a sampled trace; the others are never looked at."""
 BATCH = 1000
 
 
-class Sampled:
-    """Stands for a producer whose traces are all, or none, sampled."""
+class Produced:
+    """Stands for a producer that samples one trace in `each`; 0: none."""
 
-    def __init__(self, flag: str) -> None:
-        self._flag = flag
+    def __init__(self, each: int) -> None:
+        self._each = each
         self._number = 0
 
     def of(self, queue: str, task: str, task_id: str) -> dict[str, str]:
         """A context of its own for each message, as `create` spans have."""
         self._number += 1
-        return {"traceparent": f"00-{self._number:032x}-{self._number:016x}-{self._flag}"}
+        number = self._number
+        flag = "01" if self._each and number % self._each == 0 else "00"
+        return {"traceparent": f"00-{number:032x}-{number:016x}-{flag}"}
 
 
 async def noop(number: int) -> None:
     del number
 
 
-async def fill(path: Path, tasks: int, flag: str) -> None:
+async def fill(path: Path, tasks: int, each: int) -> None:
     url = f"sqlite:///{path}?synchronous=normal"
     find_adapter(url).init(url)
     definition = define(noop, name="noop")
@@ -56,7 +60,7 @@ async def fill(path: Path, tasks: int, flag: str) -> None:
         for first in range(0, tasks, BATCH):
             drafts = [Draft(definition, {"number": n}) for n in range(first, first + BATCH)]
             now = ports.clock.now()
-            await client.submit(preparer.records(drafts, now, Sampled(flag)))
+            await client.submit(preparer.records(drafts, now, Produced(each)))
 
 
 def measure(tasks: int, rounds: int, before: Path | None) -> dict[str, float]:
@@ -64,13 +68,13 @@ def measure(tasks: int, rounds: int, before: Path | None) -> dict[str, float]:
     least: defaultdict[str, float] = defaultdict(lambda: float("inf"))
     kinds = [*KINDS, *(["before"] if before else [])]
     with tempfile.TemporaryDirectory() as folder:
-        full = {flag: Path(folder) / f"full-{flag}.db" for flag in ("00", "01")}
-        for flag, path in full.items():
-            asyncio.run(fill(path, tasks, flag))
+        full = {each: Path(folder) / f"full-{each}.db" for each in set(PRODUCED.values())}
+        for each, path in full.items():
+            asyncio.run(fill(path, tasks, each))
         for _ in range(rounds):
             for kind in kinds:
                 copy = Path(folder) / "run.db"
-                shutil.copy(full["00" if kind == "sampled_away" else "01"], copy)
+                shutil.copy(full[PRODUCED.get(kind, 1)], copy)
                 python = before / ".venv/bin/python" if kind == "before" and before else None
                 least[kind] = min(least[kind], run(kind, copy, python))
                 for each in Path(folder).glob("run.db*"):

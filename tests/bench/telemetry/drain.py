@@ -41,7 +41,7 @@ async def drain(settings: Settings, registry: TaskRegistry, given: dict[str, Any
 
 
 def telemetry(kind: str) -> object:
-    """The metrics alone, or spans as well, exported to nowhere as an application would."""
+    """The metrics alone, or spans alone, exported to nowhere as an application would."""
     from longshore.telemetry import Tallies, Telemetry, TelemetryOptions  # noqa: PLC0415 - not `off`
 
     if kind == "metrics":
@@ -60,9 +60,11 @@ def telemetry(kind: str) -> object:
         def export(self, spans: object) -> SpanExportResult:
             return SpanExportResult.SUCCESS
 
+    from longshore.telemetry.tallies import Uncounted  # noqa: PLC0415 - as above
+
     provider = TracerProvider(ParentBasedTraceIdRatio(RATES[kind]), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=16_384))
-    return Telemetry(Tallies(), TelemetryOptions(), provider.get_tracer("longshore"), None, None)
+    return Telemetry(Uncounted(), TelemetryOptions(), provider.get_tracer("longshore"), None, None)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What telemetry costs: `python -m tests.bench.telemetry`."""
