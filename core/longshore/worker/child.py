@@ -22,7 +22,7 @@ from longshore.codec import decode
 from longshore.context import Context
 from longshore.definition import TaskDefinition, define, walk
 from longshore.errors import LongshoreError, TaskDefinitionError
-from longshore.telemetry import following
+from longshore.telemetry import end_process, following
 from longshore.worker.attempt import acall, call
 from longshore.worker.capture import captured
 from longshore.worker.holding import Holding
@@ -167,7 +167,7 @@ def serve(pipe: Connection[Any, Any]) -> None:
                 answer = _run(job, pipe.send)
             pipe.send_bytes(_pickled(replace(answer, holds=private())))
     except (EOFError, OSError):  # the worker is gone, and nobody waits for an answer
-        return
+        end_process()
 
 
 def _watch_parent() -> None:

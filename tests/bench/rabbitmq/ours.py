@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from longshore import Longshore
 from longshore.wiring import open_ports, policy_of, worker_options
@@ -18,7 +18,7 @@ FILLING: Final = "x" * 300
 """With what is around it a message is some 500 bytes."""
 
 
-def application(port: int, queue: str, log: str) -> tuple[Longshore, TaskFunction[..., None, None]]:
+def application(port: int, queue: str, log: str) -> tuple[Longshore, TaskFunction[..., Any, Any]]:
     """An application with one task that does nothing."""
     url = f"rabbitmq://guest:guest@127.0.0.1:{port}"
     app = Longshore(queue=queue, queue_url=url, url=log)
@@ -27,7 +27,7 @@ def application(port: int, queue: str, log: str) -> tuple[Longshore, TaskFunctio
     async def noop(number: int, filling: str) -> None:
         del number, filling
 
-    return app, noop  # type: ignore[return-value] # its parameters do not matter here
+    return app, noop
 
 
 def declare(port: int, queue: str) -> None:
