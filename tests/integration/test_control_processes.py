@@ -71,11 +71,14 @@ def test_a_queue_paused_from_the_command_line_starts_nothing_until_it_is_resumed
     assert worker.wait(PATIENCE) == ExitCode.OK
 
 
-@pytest.mark.parametrize(("verb", "state"), [("drain", ("succeeded", 1)), ("stop", ("queued", 0))])
+@pytest.mark.parametrize(
+    ("verb", "seconds", "state"),
+    [("drain", 4.0, ("succeeded", 1)), ("stop", 60.0, ("queued", 0))],
+)
 def test_a_worker_is_ended_from_the_command_line(
-    shop: Shop, verb: str, state: tuple[str, int]
+    shop: Shop, verb: str, seconds: float, state: tuple[str, int]
 ) -> None:
-    shop.enqueue("nap", 4.0)
+    shop.enqueue("nap", seconds)
     worker = shop.start("work")
     shop.until_said("[PROCESSING] nap")
     (entry,) = shop.until(lambda: workers(shop))

@@ -90,19 +90,19 @@ class Output:
     def note(self, text: str) -> None:
         """Say something that is no result."""
         if not self.json:
-            click.echo(printable(text), err=True)
+            _say(printable(text))
 
     def problem(self, text: str, *, kind: str) -> None:
         """Say what went wrong: a line, or with `json` an object."""
         if self.json:
-            click.echo(to_json({"error": {"type": kind, "message": text}}), err=True)
+            _say(to_json({"error": {"type": kind, "message": text}}))
             return
         word = click.style("error:", fg="red", bold=True)
-        click.echo(f"{word} {printable(text)}", err=True, color=self._color(sys.stderr))
+        _say(f"{word} {printable(text)}", color=self._color(sys.stderr))
 
     def traceback(self, error: BaseException) -> None:
         """Show where an error came from."""
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        _say("".join(traceback.format_exception(error)).rstrip())
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, head: bool = True
@@ -182,3 +182,9 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, head: 
         # Text is never read as markup: a task may be named [red].
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(table)
+
+
+def _say(text: str, *, color: bool | None = None) -> None:
+    """Write on standard error; a terminal that is gone changes no exit code."""
+    with suppress(OSError):
+        click.echo(text, err=True, color=color)

@@ -339,5 +339,7 @@ def _notice(_number: int, _frame: FrameType | None) -> None:
 
 
 def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Leave nothing to be written twice; a terminal that is gone takes nothing, and ends nobody."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()

@@ -202,8 +202,8 @@ def test_an_end_of_either_side_is_passed_on(client: socket.socket) -> None:
 
 
 def test_without_a_server_a_connection_is_reset(closed_port: int) -> None:
-    with Proxy(closed_port) as proxy, connected(proxy) as client:
-        with pytest.raises(ConnectionResetError):
+    with Proxy(closed_port) as proxy:
+        with pytest.raises(ConnectionResetError), connected(proxy) as client:
             client.recv(1)
 
         assert proxy.connections == 0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import sys
 
 import pytest
 
@@ -60,3 +64,20 @@ def test_progress_without_a_terminal_is_silent(capsys: pytest.CaptureFixture[str
         advance(3)
 
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("output", [Output(), Output(json=True)], ids=["text", "json"])
+def test_where_standard_error_is_gone_nothing_is_said_and_nothing_fails(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(io.StringIO):
+        """A terminal that has gone away."""
+
+        def write(self, _: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+
+    output.note("stopped")
+    output.problem("broken", kind="Error")
+    output.traceback(ValueError("broken"))
