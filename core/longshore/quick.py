@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dataclasses import Field
     from types import FunctionType
 
+__all__ = ["quick", "replace"]
+
 T = TypeVar("T")
 
 if TYPE_CHECKING:
