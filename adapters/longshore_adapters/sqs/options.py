@@ -5,22 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Final
 
-from longshore.errors import ConfigurationError
-from longshore.priority import HIGHEST, LOWEST
+from longshore import url as reading
 from longshore_adapters.sqs.limits import MAX_RETENTION_DAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _FORM: Final = "write sqs:// or sqs://123456789012, with options such as ?region=eu-central-1"
 _ACCOUNT: Final = re.compile(r"\d{12}")
-_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_ROLE: Final = re.compile(r"arn:[^:]+:iam::\d{12}:role/.+")
-_SESSION: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_EXTERNAL: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 MAX_BANDS: Final = 9
 
 
@@ -48,91 +42,38 @@ class Options:
 
 def parse_url(url: str) -> Options:
     """Read the URL; `ConfigurationError` for a bad account, or an option it does not know."""
-    location, _, query = url.partition("://")[2].partition("?")
-    account = location.removesuffix("/")
+    account = url.partition("://")[2].partition("?")[0].removesuffix("/")
     if account and _ACCOUNT.fullmatch(account) is None:
-        _refuse(f"{account!r} where an account's twelve digits would be", _FORM)
-    given: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in _READERS or name in given:
-            _refuse(f"option {name!r}", f"give each of {', '.join(_READERS)} once at most")
-        given[name] = _READERS[name](text)
+        reading.refuse(url, f"{account!r} where an account's twelve digits would be", _FORM)
+    given = reading.read_options(url, _READERS, secret=("external_id",))
     if "external_id" in given and "role_arn" not in given:
-        _refuse("external_id without role_arn", "it is for assuming a role")
+        reading.refuse(url, "external_id without role_arn", "it is for assuming a role")
     return Options(account=account or None, **given)
 
 
-def _text(text: str) -> str:
-    if not text:
-        _refuse("an option without a value", "leave it out, or give it one")
-    return text
-
-
-def _endpoint(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        _refuse(f"endpoint_url={text}", "give a URL such as http://127.0.0.1:4566")
-    return text
-
-
-def _role(text: str) -> str:
-    if _ROLE.fullmatch(text) is None:
-        _refuse(f"role_arn={text}", "give one such as arn:aws:iam::123456789012:role/worker")
-    return text
-
-
-def _session(text: str) -> str:
-    if _SESSION.fullmatch(text) is None:
-        _refuse(f"role_session_name={text}", "give 2 to 64 of A-Z, a-z, 0-9, _ + = , . @ -")
-    return text
-
-
-def _external(text: str) -> str:
-    if _EXTERNAL.fullmatch(text) is None:
-        _refuse("this external_id", "give 2 to 1224 of A-Z, a-z, 0-9, _ + = , . @ : / -")
-    return text
-
-
-def _prefix(text: str) -> str:
-    if _PREFIX.fullmatch(text) is None:
-        _refuse(f"prefix={text}", "give up to 40 letters, digits, '-' and '_'")
-    return text
-
-
 def _bands(text: str) -> tuple[int, ...]:
-    numbers = [int(part) if part.isdecimal() else -1 for part in text.split(",")]
-    right = all(LOWEST < number <= HIGHEST for number in numbers)
-    if not right or len(set(numbers)) < len(numbers) or len(numbers) > MAX_BANDS:
-        wanted = f"give up to {MAX_BANDS} different priorities from 1 to {HIGHEST}"
-        _refuse(f"bands={text}", f"{wanted}, such as bands=10,50")
-    return tuple(sorted(numbers, reverse=True))
+    return reading.bands(MAX_BANDS)(text)[::-1]
 
 
 def _retention(text: str) -> timedelta:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_RETENTION_DAYS:
-        _refuse(f"retention={text}", f"give whole days from 1 to {MAX_RETENTION_DAYS}")
-    return timedelta(days=int(text))
+    return timedelta(days=reading.whole(1, MAX_RETENTION_DAYS, "days")(text))
 
 
-def _switch(text: str) -> bool:
-    if text.lower() not in {"on", "off"}:
-        _refuse(f"short_polls={text}", "give on or off")
-    return text.lower() == "on"
-
-
-def _refuse(given: str, wanted: str) -> NoReturn:
-    message = f"{given} cannot be used in an sqs:// URL; {wanted}"
-    raise ConfigurationError(message)
-
-
-_READERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "region": _text,
-    "endpoint_url": _endpoint,
-    "profile": _text,
-    "role_arn": _role,
-    "role_session_name": _session,
-    "external_id": _external,
-    "prefix": _prefix,
+_READERS: Final[Mapping[str, reading.Reader]] = {
+    "region": reading.some,
+    "endpoint_url": reading.web_address("http://127.0.0.1:4566"),
+    "profile": reading.some,
+    "role_arn": reading.matching(
+        r"arn:[^:]+:iam::\d{12}:role/.+", "give one such as arn:aws:iam::123456789012:role/worker"
+    ),
+    "role_session_name": reading.matching(
+        r"[\w+=,.@-]{2,64}", "give 2 to 64 of A-Z, a-z, 0-9, _ + = , . @ -"
+    ),
+    "external_id": reading.matching(
+        r"[\w+=,.@:/-]{2,1224}", "give 2 to 1224 of A-Z, a-z, 0-9, _ + = , . @ : / -"
+    ),
+    "prefix": reading.matching(r"[\w-]{1,40}", "give up to 40 letters, digits, '-' and '_'"),
     "bands": _bands,
     "retention": _retention,
-    "short_polls": _switch,
+    "short_polls": reading.switch,
 }
