@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.brokers.private import PrivateBroker
+from tests.brokers.private import PrivateBroker, PrivateServer, dynamodb_in_files
 from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS, RABBITMQ
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
@@ -74,6 +74,29 @@ def private_rabbitmq(rabbitmq_of_the_session: PrivateBroker) -> PrivateBroker:
     """
     rabbitmq_of_the_session.start()
     return rabbitmq_of_the_session
+
+
+@pytest.fixture(params=[LOCALSTACK, MOTO], ids=["localstack", "moto"])
+def private_sqs(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
+    """A running server for SQS that this test may kill and start; its queues die with it."""
+    yield from running(PrivateServer(request.param))
+
+
+@pytest.fixture
+def private_dynamodb() -> Iterator[PrivateServer]:
+    """A running DynamoDB Local that this test may kill and start; its tables outlive it."""
+    yield from running(dynamodb_in_files())
+
+
+def running(server: PrivateServer) -> Iterator[PrivateServer]:
+    """Start a server of a test's own; where that cannot be, the test skips, and in CI it fails."""
+    try:
+        server.start()
+    except CannotStartError as problem:
+        server.remove()
+        without(str(problem))
+    yield server
+    server.remove()
 
 
 @pytest.fixture
