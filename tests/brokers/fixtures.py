@@ -7,6 +7,7 @@ and nowhere else in this package.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -17,7 +18,7 @@ from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.brokers.servers import Server
@@ -119,6 +120,31 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     }
     for name, text in told.items():
         monkeypatch.setenv(name, text)
+
+
+@pytest.fixture
+def asked_for_credentials(aws_environment: None, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """Give the profile `short` credentials that end within a second; how often they were asked for.
+
+    There are no others meanwhile.
+    """
+    asked, script, config = tmp_path / "asked", tmp_path / "credentials.py", tmp_path / "config"
+    script.write_text(
+        "import datetime, json, pathlib\n"
+        f"pathlib.Path({str(asked)!r}).open('a').write('x')\n"
+        "end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': 'a', 'SecretAccessKey': 's',"
+        " 'SessionToken': 't', 'Expiration': end.isoformat()}))\n",
+        encoding="utf-8",
+    )
+    process = f"credential_process = {sys.executable} {script}"
+    config.write_text(f"[profile short]\n{process}\n", encoding="utf-8")
+    asked.touch()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("AWS_ACCESS_KEY_ID")
+        environment.delenv("AWS_SECRET_ACCESS_KEY")
+        environment.setenv("AWS_CONFIG_FILE", str(config))
+        yield lambda: asked.stat().st_size
 
 
 @pytest.fixture(scope="session")
