@@ -7,6 +7,7 @@ the whole session, and `aws_environment` gives a test the credentials that any o
 from __future__ import annotations
 
 from tests.brokers.fixtures import (
+    asked_for_credentials,
     aws_environment,
     dynamodb_url,
     localstack_url,
@@ -17,6 +18,7 @@ from tests.brokers.fixtures import (
 )
 
 __all__ = [
+    "asked_for_credentials",
     "aws_environment",
     "dynamodb_url",
     "localstack_url",

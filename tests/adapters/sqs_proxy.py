@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
 MEBIBYTES = 4 * 1024**2
+CEILING = 43_200
 _OWN = {"host", "content-length"}
 
 
@@ -25,7 +26,8 @@ class Proxy:
     `lose` drops the connection after the request was carried out, `cut` before it; `throttle`
     answers as SQS does when it is asked too often, `broken` as a balancer without servers, and
     `garbled` says yes in no language of SQS;
-    `entries` fails every fifth entry. Each answer takes `pause` seconds longer.
+    `entries` fails every fifth entry, `ceiling` those that would hide a message for 12 hours.
+    Each answer takes `pause` seconds longer.
     """
 
     url: str = ""
@@ -73,9 +75,10 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
                 case "lose":
                     await passed(request, body)
                     return dropped(request)
-                case "entries":
-                    spared = body | {"Entries": [e for e in body["Entries"] if passes(proxy)]}
-                    lacking = failed(body, spared)
+                case "entries" | "ceiling" as fault:
+                    passes, failure = FAILING[fault]
+                    spared = body | {"Entries": [e for e in body["Entries"] if passes(proxy, e)]}
+                    lacking = failed(body, spared, failure)
                     if not spared["Entries"]:
                         return answered({"Successful": [], "Failed": lacking})
                     answer = json.loads((await passed(request, spared)).text or "{}")
@@ -97,20 +100,23 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
             await runner.cleanup()
 
 
-def passes(proxy: Proxy) -> bool:
+def is_no_fifth(proxy: Proxy, _entry: dict[str, Any]) -> bool:
     """Whether this entry is none of every five."""
     proxy.entry += 1
     return proxy.entry % 5 != 0
 
 
-def failed(body: dict[str, Any], spared: dict[str, Any]) -> list[dict[str, Any]]:
-    """Say of the entries that were held back that the service failed."""
+def is_below_the_ceiling(_proxy: Proxy, entry: dict[str, Any]) -> bool:
+    """Whether a message that was received a moment ago may be hidden for so long."""
+    return int(entry["VisibilityTimeout"]) < CEILING
+
+
+def failed(
+    body: dict[str, Any], spared: dict[str, Any], failure: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Say of the entries that were held back how they failed."""
     kept = {entry["Id"] for entry in spared["Entries"]}
-    return [
-        {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError", "Message": "again"}
-        for entry in body["Entries"]
-        if entry["Id"] not in kept
-    ]
+    return [{"Id": e["Id"], **failure} for e in body["Entries"] if e["Id"] not in kept]
 
 
 def dropped(request: web.Request) -> web.Response:
@@ -136,4 +142,19 @@ _WAYS: dict[str, Callable[[web.Request], web.Response]] = {
     "cut": dropped,
     "garbled": lambda _: web.Response(text="<html>sign in to this network</html>"),
     "throttle": lambda _: refused("RequestThrottled", 403),
+}
+
+FAILING: dict[str, tuple[Callable[[Proxy, dict[str, Any]], bool], dict[str, Any]]] = {
+    "entries": (
+        is_no_fifth,
+        {"SenderFault": False, "Code": "InternalError", "Message": "again"},
+    ),
+    "ceiling": (
+        is_below_the_ceiling,
+        {
+            "SenderFault": True,
+            "Code": "InvalidParameterValue",
+            "Message": "Reason: Total VisibilityTimeout for the message is beyond the limit",
+        },
+    ),
 }

@@ -437,6 +437,20 @@ async def test_a_denied_call_names_the_action(store: Store, proxy: Proxy) -> Non
         await store.put([Put(key="key", value=b"")])
 
 
+async def test_credentials_that_end_are_renewed(
+    table: str, dynamodb_url: str, asked_for_credentials: Callable[[], int]
+) -> None:
+    url = f"dynamodb://{table}?endpoint_url={dynamodb_url}&skew=ignore&profile=short"
+    async with ADAPTER.open(url, ManualClock()) as backend:
+        assert backend.store is not None
+        asked = asked_for_credentials()
+
+        [entry] = await backend.store.put([Put(key="key", value=b"")])
+
+    assert entry is not None
+    assert asked_for_credentials() > asked >= 1
+
+
 async def test_a_missing_table_names_the_command_that_makes_it(
     dynamodb_url: str, aws_environment: None
 ) -> None:

@@ -28,7 +28,7 @@ from longshore.registry import SupportsExamination, SupportsRehearsal, SupportsS
 from longshore_adapters.sqs import ADAPTER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from types_boto3_sqs import SQSClient
@@ -444,37 +444,18 @@ async def test_a_fork_gets_a_client_of_its_own_or_is_told_to(url: str, queue: Qu
 
 
 async def test_credentials_that_end_are_renewed(
-    moto_url: str,
-    aws_environment: None,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    name: str,
+    moto_url: str, asked_for_credentials: Callable[[], int], name: str
 ) -> None:
-    script = tmp_path / "credentials.py"
-    script.write_text(
-        "import datetime, json, pathlib\n"
-        f"log = pathlib.Path({str(tmp_path / 'asked')!r})\n"
-        "log.open('a').write('x')\n"
-        "end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)\n"
-        "print(json.dumps({'Version': 1, 'AccessKeyId': 'a', 'SecretAccessKey': 's',"
-        " 'SessionToken': 't', 'Expiration': end.isoformat()}))\n"
-    )
-    config = tmp_path / "config"
-    config.write_text(f"[profile short]\ncredential_process = {sys.executable} {script}\n")
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-
-    async with ADAPTER.open(
-        f"sqs://?endpoint_url={moto_url}&profile=short", SystemClock()
-    ) as backend:
+    url = f"sqs://?endpoint_url={moto_url}&profile=short"
+    async with ADAPTER.open(url, SystemClock()) as backend:
         queue = queue_of(backend, name)
         await queue.declare()
-        asked = len((tmp_path / "asked").read_text())
-        assert await queue.send([message()]) == [None]
-        await queue.delete()
+        asked = asked_for_credentials()
 
-    assert len((tmp_path / "asked").read_text()) > asked >= 1
+        assert await queue.send([message()]) == [None]
+
+        assert asked_for_credentials() > asked >= 1
+        await queue.delete()
 
 
 async def test_credentials_that_cannot_be_had_are_asked_for_again(

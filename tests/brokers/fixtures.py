@@ -7,17 +7,18 @@ and nowhere else in this package.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.brokers.private import PrivateBroker
+from tests.brokers.private import PrivateBroker, PrivateServer, dynamodb_in_files
 from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS, RABBITMQ
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.brokers.servers import Server
@@ -76,6 +77,29 @@ def private_rabbitmq(rabbitmq_of_the_session: PrivateBroker) -> PrivateBroker:
     return rabbitmq_of_the_session
 
 
+@pytest.fixture(params=[LOCALSTACK, MOTO], ids=["localstack", "moto"])
+def private_sqs(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
+    """A running server for SQS that this test may kill and start; its queues die with it."""
+    yield from running(PrivateServer(request.param))
+
+
+@pytest.fixture
+def private_dynamodb() -> Iterator[PrivateServer]:
+    """A running DynamoDB Local that this test may kill and start; its tables outlive it."""
+    yield from running(dynamodb_in_files())
+
+
+def running(server: PrivateServer) -> Iterator[PrivateServer]:
+    """Start a server of a test's own; where that cannot be, the test skips, and in CI it fails."""
+    try:
+        server.start()
+    except CannotStartError as problem:
+        server.remove()
+        without(str(problem))
+    yield server
+    server.remove()
+
+
 @pytest.fixture
 def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let every AWS client of this test, and of processes it starts, see dummy credentials only.
@@ -96,6 +120,31 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     }
     for name, text in told.items():
         monkeypatch.setenv(name, text)
+
+
+@pytest.fixture
+def asked_for_credentials(aws_environment: None, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """Give the profile `short` credentials that end within a second; how often they were asked for.
+
+    There are no others meanwhile.
+    """
+    asked, script, config = tmp_path / "asked", tmp_path / "credentials.py", tmp_path / "config"
+    script.write_text(
+        "import datetime, json, pathlib\n"
+        f"pathlib.Path({str(asked)!r}).open('a').write('x')\n"
+        "end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': 'a', 'SecretAccessKey': 's',"
+        " 'SessionToken': 't', 'Expiration': end.isoformat()}))\n",
+        encoding="utf-8",
+    )
+    process = f"credential_process = {sys.executable} {script}"
+    config.write_text(f"[profile short]\n{process}\n", encoding="utf-8")
+    asked.touch()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("AWS_ACCESS_KEY_ID")
+        environment.delenv("AWS_SECRET_ACCESS_KEY")
+        environment.setenv("AWS_CONFIG_FILE", str(config))
+        yield lambda: asked.stat().st_size
 
 
 @pytest.fixture(scope="session")

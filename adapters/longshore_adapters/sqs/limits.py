@@ -43,7 +43,7 @@ MAX_DELAY: Final = timedelta(minutes=15)
 """DelaySeconds of a message of a standard queue; FIFO queues have none. SendMessage."""
 
 MAX_RELEASE_DELAY: Final = timedelta(minutes=15)
-"""Ours: what is left of the 12 hours is not known, and a released message stays in flight."""
+"""Ours: a message released with a delay stays in flight, and in its 12 hours."""
 
 MAX_REDRIVE_RATE: Final = 500
 """Messages a second. StartMessageMoveTask, MaxNumberOfMessagesPerSecond."""
@@ -129,8 +129,17 @@ def lease_refusal(lease: timedelta) -> LongshoreError | None:
     return unsupported(f"a lease of {lease}", f"{MAX_VISIBILITY} is {_SQS}")
 
 
+def hold_refusal(held: timedelta, further: timedelta) -> LongshoreError | None:
+    """Answer the error for what would hide a message until more than 12 hours after its receive."""
+    if held + further <= MAX_VISIBILITY:
+        return None
+    option = f"{further} more for a message that has been held for {held}"
+    instead = f"{MAX_VISIBILITY} since the receive is {_SQS} (ChangeMessageVisibility)"
+    return unsupported(option, instead)
+
+
 def release_refusal(delay: timedelta) -> LongshoreError | None:
-    """Answer the error for a release too far ahead."""
+    """Answer the error for a release too far ahead, however short a message has been held."""
     if delay <= MAX_RELEASE_DELAY:
         return None
     option = f"a release with a delay of {delay}"

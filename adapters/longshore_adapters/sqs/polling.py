@@ -12,6 +12,7 @@ from uuid import uuid4
 from longshore.errors import UnavailableError
 from longshore_adapters.sqs.limits import MAX_ENTRIES
 from longshore_adapters.sqs.purpose import Purpose
+from longshore_adapters.sqs.receipts import Receipt
 from longshore_adapters.sqs.wire import to_delivery
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Band:
         """`name` is the one SQS knows; deliveries bear that of the whole queue."""
         self.rank = rank
         self.name = name
-        self._mark = f"{threshold} " if rank < len(names.bands) - 1 else ""
+        self._threshold = threshold
         self._connection = connection
         self._queue = names.name
         self._fifo = names.fifo
@@ -100,12 +101,13 @@ class Band:
         return self._deliveries(messages, poll.lease)
 
     def _deliveries(self, messages: Sequence[Mapping[str, Any]], lease: int) -> Sequence[Delivery]:
+        since = self._connection.clock.monotonic()
         until = self._connection.clock.now() + lease * _SECOND
         return [
             to_delivery(
                 message,
                 queue=self._queue,
-                receipt=self._mark + message["ReceiptHandle"],
+                receipt=str(Receipt(self._threshold, since, message["ReceiptHandle"])),
                 lease_until=until,
             )
             for message in messages

@@ -15,6 +15,7 @@ from longshore_adapters.sqs.depth import depth_of
 from longshore_adapters.sqs.letters import to_letter
 from longshore_adapters.sqs.morgue import Morgue
 from longshore_adapters.sqs.names import names_of
+from longshore_adapters.sqs.receipts import held_for
 from longshore_adapters.sqs.receiving import Receiver
 from longshore_adapters.sqs.settling import Requests
 from longshore_adapters.sqs.wire import to_entry
@@ -109,7 +110,7 @@ class SqsQueue:
     async def extend(
         self, deliveries: Sequence[Delivery], *, lease: timedelta
     ) -> list[LongshoreError | None]:
-        """Set each visibility timeout anew; twelve hours since the receive are the end of it."""
+        """Set each visibility timeout anew; one past twelve hours since its receive is refused."""
         self._connection.check()
         return await self._change(deliveries, [lease] * len(deliveries), limits.lease_refusal)
 
@@ -188,7 +189,10 @@ class SqsQueue:
         ends: Sequence[timedelta],
         refusal: Callable[[timedelta], LongshoreError | None],
     ) -> list[LongshoreError | None]:
-        answers = [refusal(end) for end in ends]
+        answers = [
+            refusal(end) or self._ceiling(one, end)
+            for one, end in zip(deliveries, ends, strict=True)
+        ]
         good = [place for place, answer in enumerate(answers) if answer is None]
         found = await self._requests.change(
             [deliveries[place] for place in good], [limits.seconds(ends[place]) for place in good]
@@ -196,6 +200,12 @@ class SqsQueue:
         for place, answer in zip(good, found, strict=True):
             answers[place] = answer
         return _answered(answers)
+
+    def _ceiling(self, delivery: Delivery, end: timedelta) -> LongshoreError | None:
+        """Refuse what would end too late; what is to be visible at once never does."""
+        if not end:
+            return None
+        return limits.hold_refusal(held_for(delivery, self._connection.clock), end)
 
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         await self._requests.change(deliveries, [0] * len(deliveries))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longshore_adapters.sqs.batcher import Batcher
 from longshore_adapters.sqs.purpose import Purpose
+from longshore_adapters.sqs.receipts import receipt_of
 from longshore_adapters.sqs.wire import Entry
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Requests:
         self._connection = connection
         self._names = names
         self._batchers: dict[tuple[str, str], Batcher] = {}
-        self._bands = {f"{threshold}": name for threshold, name in names.bands[:-1]}
+        self._bands = dict(names.bands)
 
     async def send(self, queue: str, entries: Sequence[Entry]) -> list[LongshoreError | None]:
         """Send messages to a queue of SQS."""
@@ -73,9 +74,8 @@ class Requests:
             await batcher.settled()
 
     def _fields(self, delivery: Delivery) -> tuple[str, dict[str, Any]]:
-        mark, _, handle = delivery.receipt.rpartition(" ")
-        queue = self._bands.get(mark, self._names.bands[-1][1])
-        return queue, {"ReceiptHandle": handle}
+        receipt = receipt_of(delivery)
+        return self._bands[receipt.threshold], {"ReceiptHandle": receipt.handle}
 
     def _batcher(self, operation: str, queue: str) -> Batcher:
         found = self._batchers.get((operation, queue))
