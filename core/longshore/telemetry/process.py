@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.errors import ConfigurationError
-from longshore.telemetry.naming import system_of
+from longshore.telemetry.naming import prefix_of, system_of
 from longshore.telemetry.seam import Seam
 from longshore.telemetry.tallies import Tallies, Uncounted
 from longshore.telemetry.wanted import exporters, provided
@@ -53,14 +53,15 @@ class Telemetry:
         """Whether spans are made."""
         return self._tracer is not None
 
-    def seam(self, scheme: str) -> Seam:
-        """Observe the ports of one queue server, named by its URL's scheme."""
-        system = system_of(scheme)
+    def seam(self, url: str) -> Seam:
+        """Observe the ports of one queue server, which its URL names."""
+        system = system_of(url)
         if self._tracer is None:
             return Seam(self.tallies, self.options, system, None)
         from longshore.telemetry.tracing import Tracing  # noqa: PLC0415 - imports OpenTelemetry
 
-        return Seam(self.tallies, self.options, system, Tracing(self._tracer, self.options, system))
+        tracing = Tracing(self._tracer, self.options, system, prefix_of(url))
+        return Seam(self.tallies, self.options, system, tracing)
 
     def close(self) -> None:
         """Export what there is, within a few seconds; a provider of the application's own stays."""

@@ -91,11 +91,14 @@ class ProcessSpan:
 class Tracing:
     """Makes spans for one system, with an application's tracer. Safe for use by several threads."""
 
-    def __init__(self, tracer: Tracer, options: TelemetryOptions, system: str) -> None:
+    def __init__(
+        self, tracer: Tracer, options: TelemetryOptions, system: str, prefix: str = ""
+    ) -> None:
         """Have the tracer name process spans as they are derived, where it can."""
         self.tracer = tracer
         self.options = options
         self.system = system
+        self._prefix = prefix
         self._ids: Derived | None = None
         generator = getattr(tracer, "id_generator", None)
         if isinstance(generator, Derived):
@@ -118,7 +121,7 @@ class Tracing:
                 "messaging.operation.type": kind,
                 "messaging.system": self.system,
                 "messaging.destination.name": destination(self.system, queue),
-                **extras(self.system, queue),
+                **extras(self.system, self._prefix, queue),
             }
             if task:
                 found["longshore.task.name"] = task
