@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -9,14 +10,20 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
+from longshore.settings import Settings
+from longshore.telemetry.instruments import MESSAGE_STATES
+from longshore.wiring import open_ports
 from tests.telemetry.collector import collector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
     from pathlib import Path
+
+    from longshore.queue import Queue
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -28,7 +35,7 @@ from opentelemetry import trace
 
 from longshore import Longshore, Context
 
-app = Longshore(url="sqlite:///tasks.db")
+app = Longshore(url=os.environ.get("LONGSHORE_URL", "sqlite:///tasks.db"))
 log = logging.getLogger("shop")
 
 
@@ -57,12 +64,43 @@ else:
     app.enqueue_many(render.message(n) for n in range(2, 5))
 """
 
+LATER = """
+from datetime import timedelta
+from longshore import EnqueueOptions
+from shop import app
+app.enqueue("render", 7, options=EnqueueOptions(delay=timedelta(milliseconds=1)))
+"""
+ONE = """
+from shop import render
+print(render.enqueue(7).id)
+"""
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "produce.py").write_text(PRODUCE)
+    (tmp_path / "later.py").write_text(LATER)
+    (tmp_path / "one.py").write_text(ONE)
     return tmp_path
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_url: str, shop: Path) -> Generator[dict[str, str]]:
+    """A queue on a broker that delays nothing, so that a delay is the scheduler's to end."""
+    told = {
+        "LONGSHORE_URL": f"sqlite:///{shop}/tasks.db",
+        "LONGSHORE_QUEUE_URL": f"{rabbitmq_url}?prefix=t{uuid4().hex[:12]}-",
+    }
+
+    async def each(verb: Callable[[Queue], Awaitable[object]]) -> None:
+        urls = {name.removeprefix("LONGSHORE_").lower(): url for name, url in told.items()}
+        async with open_ports(Settings.load(**urls)) as ports:
+            await verb(ports.queue("default"))
+
+    asyncio.run(each(lambda queue: queue.declare()))
+    yield told
+    asyncio.run(each(lambda queue: queue.delete()))
 
 
 def run(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -199,3 +237,52 @@ def test_a_log_for_people_names_them_too(shop: Path) -> None:
 
     (line,) = (line for line in ended.stderr.splitlines() if "rendering 1" in line)
     assert "task=render queue=default attempt=1" in line
+
+
+def test_a_scheduler_alone_exports_its_lag_and_what_it_publishes(
+    shop: Path, rabbitmq: dict[str, str]
+) -> None:
+    with collector("grpc") as collected:
+        run(shop, "later.py", **rabbitmq, **collected.environment)
+        run(shop, "-m", "longshore", "schedule", "--once", **rabbitmq, **collected.environment)
+
+    (created,) = (span for span in collected.spans if span.kind == span.SPAN_KIND_PRODUCER)
+    (published,) = (span for span in collected.spans if span.kind == span.SPAN_KIND_CLIENT)
+    assert (created.name, published.name) == ("send default", "send default")
+    assert published.parent_span_id == b""
+    assert [link.span_id for link in published.links] == [created.span_id]
+    (lag,) = collected.metrics["longshore.scheduler.lag"][-1].gauge.data_points
+    assert lag.as_double == 0, "the last look found nothing that is due"
+    sent = collected.metrics["messaging.client.sent.messages"][-1].sum.data_points
+    assert [point.as_double or point.as_int for point in sent] == [1]
+    depths = collected.metrics["longshore.queue.depth"][-1].gauge.data_points
+    assert len(depths) == len(MESSAGE_STATES)
+
+
+def test_a_waiting_task_that_is_run_by_its_id_is_traced_and_counted(shop: Path) -> None:
+    with collector("grpc") as collected:
+        task_id = run(shop, "one.py", **collected.environment).stdout.strip()
+        run(
+            shop,
+            *("-m", "longshore", "run", "--app", "shop:app", "--id", task_id),
+            **collected.environment,
+        )
+
+    (created,) = (span for span in collected.spans if span.kind == span.SPAN_KIND_PRODUCER)
+    (attempt,) = (span for span in collected.spans if span.name == "process default")
+    (inner,) = (span for span in collected.spans if span.name == "inner")
+    assert attempt.parent_span_id == created.span_id
+    assert inner.parent_span_id == attempt.span_id
+    attempts = collected.metrics["longshore.task.attempts"][-1].sum.data_points
+    assert [point.as_double or point.as_int for point in attempts] == [1]
+    assert "rendering 7" in {one.body.string_value for one in collected.logs}
+
+
+def test_a_task_that_is_run_by_its_name_is_traced_too(shop: Path) -> None:
+    with collector("grpc") as collected:
+        words = ("run", "render", "--app", "shop:app", "--arg", "number=7")
+        run(shop, "-m", "longshore", *words, **collected.environment)
+
+    (attempt,) = (span for span in collected.spans if span.name == "process default")
+    (inner,) = (span for span in collected.spans if span.name == "inner")
+    assert inner.parent_span_id == attempt.span_id
