@@ -22,7 +22,7 @@ from longshore.settings import Settings
 from longshore.task import TaskSpec, TaskState
 from longshore.telemetry import INSTRUMENTS, Kind, Tallies, exposition
 from longshore.telemetry import instruments as table
-from longshore.telemetry.histograms import publish
+from longshore.telemetry.exported import publish
 from tests.telemetry.observed import SOON, observed
 
 if TYPE_CHECKING:

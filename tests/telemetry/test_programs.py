@@ -9,10 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from opentelemetry.proto.metrics.v1 import (  # pyright: ignore[reportMissingTypeStubs] - generated
+    metrics_pb2,
+)
 
 from longshore.settings import Settings
 from longshore.telemetry.instruments import MESSAGE_STATES
@@ -20,7 +23,7 @@ from longshore.wiring import open_ports
 from tests.telemetry.collector import collector
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from longshore.queue import Queue
@@ -75,6 +78,34 @@ from shop import render
 print(render.enqueue(7).id)
 """
 
+OWN = """
+import os
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+theirs = {"endpoint": os.environ["THEIRS"], "insecure": True}
+resource = Resource.create({"service.name": "theirs"})
+tracers = TracerProvider(resource=resource)
+tracers.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(**theirs)))
+trace.set_tracer_provider(tracers)
+meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter(**theirs))], resource)
+metrics.set_meter_provider(meters)
+from shop import app, render
+render.enqueue(1)
+app.session.drain()
+app.close()
+assert trace.get_tracer_provider() is tracers
+assert metrics.get_meter_provider() is meters
+with tracers.get_tracer("theirs").start_as_current_span("afterwards"):
+    meters.get_meter("theirs").create_counter("theirs").add(1)
+"""
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
@@ -82,6 +113,7 @@ def shop(tmp_path: Path) -> Path:
     (tmp_path / "produce.py").write_text(PRODUCE)
     (tmp_path / "later.py").write_text(LATER)
     (tmp_path / "one.py").write_text(ONE)
+    (tmp_path / "own.py").write_text(OWN)
     return tmp_path
 
 
@@ -286,3 +318,79 @@ def test_a_task_that_is_run_by_its_name_is_traced_too(shop: Path) -> None:
     (attempt,) = (span for span in collected.spans if span.name == "process default")
     (inner,) = (span for span in collected.spans if span.name == "inner")
     assert inner.parent_span_id == attempt.span_id
+
+
+def services(requests: Sequence[Any], resources: str) -> set[str]:
+    """Who says of itself that it exported."""
+    return {
+        each.value.string_value
+        for request in requests
+        for resource in getattr(request, resources)
+        for each in resource.resource.attributes
+        if each.key == "service.name"
+    }
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_providers_that_a_program_has_set_are_used_and_stay_its_own(
+    shop: Path, *, asked: bool
+) -> None:
+    with collector("grpc") as collected:
+        also = collected.environment if asked else {}
+        run(shop, "own.py", THEIRS=collected.endpoint, **also)
+
+    names = sorted(span.name for span in collected.spans)
+    assert names == sorted(
+        ["send default", "receive default", "process default", "inner", "afterwards"]
+    )
+    assert services(collected.requests["traces"], "resource_spans") == {"theirs"}
+    assert services(collected.requests["metrics"], "resource_metrics") == {"theirs"}
+    (attempts,) = collected.metrics["longshore.task.attempts"][-1].sum.data_points
+    assert (attempts.as_double or attempts.as_int) == 1
+    (took,) = collected.metrics["messaging.process.duration"][-1].histogram.data_points
+    assert took.count == 1
+    (own,) = collected.metrics["theirs"][-1].sum.data_points
+    assert own.as_int == 1
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_what_is_exported_as_deltas_adds_up(shop: Path, protocol: str) -> None:
+    with collector(protocol) as collected:
+        run(shop, "produce.py")
+        work(
+            shop,
+            **collected.environment,
+            OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
+            OTEL_METRIC_EXPORT_INTERVAL="50",
+        )
+
+    attempts = [one.sum for one in collected.metrics["longshore.task.attempts"]]
+    took = [one.histogram for one in collected.metrics["messaging.process.duration"]]
+    deltas = {one.aggregation_temporality for one in (*attempts, *took)}
+    assert deltas == {metrics_pb2.AGGREGATION_TEMPORALITY_DELTA}
+    assert sum(point.as_double for one in attempts for point in one.data_points) == 4
+    points = [point for one in took for point in one.data_points]
+    assert sum(point.count for point in points) == 4
+    assert sum(sum(point.bucket_counts) for point in points) == 4
+    ends = [point.time_unix_nano for point in points]
+    assert all(
+        end <= point.start_time_unix_nano for end, point in zip(ends, points[1:], strict=False)
+    )
+
+
+def test_a_metric_is_exported_once_beside_an_endpoint_for_prometheus(shop: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with collector("grpc") as collected:
+        run(shop, "produce.py")
+        exporters = {"OTEL_METRICS_EXPORTER": "otlp,prometheus"}
+        where = {
+            "OTEL_EXPORTER_PROMETHEUS_PORT": port,
+            "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
+        }
+        work(shop, **collected.environment, **exporters, **where)
+
+    last = collected.requests["metrics"][-1].resource_metrics
+    names = [one.name for each in last for scope in each.scope_metrics for one in scope.metrics]
+    assert "messaging.process.duration" in names
+    assert len(names) == len(set(names))
