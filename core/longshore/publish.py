@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -76,7 +77,7 @@ class Publisher:
         trouble: LongshoreError | None = None
         for name, group in by_queue.items():
             try:
-                answers = await self._ports.queue(name).send([message_of(row) for row in group])
+                answers = await self._send(name, [message_of(row) for row in group])
             except LongshoreError as away:
                 trouble = trouble or away
                 continue
@@ -90,6 +91,14 @@ class Publisher:
         if trouble is not None:
             raise trouble
         return total
+
+    async def _send(
+        self, queue: str, messages: Sequence[Outgoing]
+    ) -> Sequence[LongshoreError | None]:
+        """Send, observed where somebody observes."""
+        seam = self._ports.telemetry
+        with nullcontext() if seam is None else seam.publishing(queue, messages):
+            return await self._ports.queue(queue).send(messages)
 
     async def _change(self, rows: Sequence[Task], verb: Verb) -> None:
         if rows:

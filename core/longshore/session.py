@@ -19,7 +19,7 @@ from longshore.errors import ClosedError, ConfigurationError
 from longshore.levels import Level
 from longshore.operator import Operator
 from longshore.publish import Publisher
-from longshore.registry import SupportsSync, SupportsSyncSend, find_adapter, scheme_of
+from longshore.registry import SupportsSync, SupportsSyncSend, find_adapter
 from longshore.sending import DirectClient
 from longshore.wiring import (
     is_eager,
@@ -207,7 +207,7 @@ class Session:
                 if not mine.has_telemetry:
                     mine.telemetry = telemetry_for(self._settings)
                     if mine.telemetry is not None:
-                        mine.seam = mine.telemetry.seam(scheme_of(urls_of(self._settings)[0]))
+                        mine.seam = mine.telemetry.seam(urls_of(self._settings)[0])
                     mine.has_telemetry = True
         return mine.seam
 

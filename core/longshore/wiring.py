@@ -61,7 +61,7 @@ async def open_ports(
     queue_url, log_url, store_url = urls_of(settings)
     timed = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        seam = None if telemetry is None else telemetry.seam(scheme_of(queue_url))
+        seam = None if telemetry is None else telemetry.seam(queue_url)
         opened: dict[str, Backend] = {}
         with nullcontext() if seam is None else seam.quiet():
             for url in dict.fromkeys((queue_url, log_url, store_url)):
@@ -86,7 +86,7 @@ def _observed(ports: Ports, seam: Seam, opened: Iterable[Backend], stack: AsyncE
     """Wrap ports, so that what goes through them is counted and traced."""
     for backend in opened:
         if backend.calls is not None:
-            stack.callback(seam.calls(system_of(scheme_of(backend.url)), backend.calls))
+            stack.callback(seam.calls(system_of(backend.url), backend.calls))
     return replace(
         ports,
         queue=seam.queues(ports.queue),

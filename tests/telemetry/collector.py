@@ -45,9 +45,19 @@ class Collected:
 
     protocol: str
     endpoint: str = ""
+    holding: threading.Event = field(default_factory=threading.Event)
+    """Requests that come while it is set are answered once `let_go` is."""
+    let_go: threading.Event = field(default_factory=threading.Event)
     requests: dict[str, list[Any]] = field(
         default_factory=lambda: {"traces": [], "metrics": [], "logs": []}
     )
+
+    def keep(self, signal: str, request: Any) -> None:
+        """Keep a request, and answer when it may be answered."""
+        held = self.holding.is_set()
+        self.requests[signal].append(request)
+        if held:
+            self.let_go.wait(60)
 
     @property
     def spans(self) -> list[Any]:
@@ -103,7 +113,7 @@ class _Service(
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the protocol
         for signal, kind, answer in _HTTP.values():
             if isinstance(request, kind):
-                self._collected.requests[signal].append(request)
+                self._collected.keep(signal, request)
                 return answer()
         raise TypeError(request)
 
@@ -131,7 +141,7 @@ def collector(protocol: str) -> Generator[Collected]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 raise AssertionError("not asked for")
-            collected.requests[signal].append(kind.FromString(body))
+            collected.keep(signal, kind.FromString(body))
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")
             self.end_headers()

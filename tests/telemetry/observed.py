@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from longshore.client import Client, Preparer
+from longshore.clock import SystemClock
 from longshore.definition import TaskOptions, TaskRegistry, define
 from longshore.draft import Draft, EnqueueOptions
 from longshore.policy import Policy
@@ -24,6 +25,7 @@ from longshore.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from datetime import datetime
 
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler
@@ -37,6 +39,16 @@ DEADLINE = 40.0
 Row: TypeAlias = tuple[str, str, str | None, list[str], dict[str, object], str]
 
 
+class Shifted(SystemClock):
+    """The machine's clock, with a wall clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 @dataclass(kw_only=True)
 class Observed:
     """Ports under observation, tasks, and what was exported."""
@@ -45,6 +57,7 @@ class Observed:
     tallies: Tallies
     tracer: Tracer
     exporter: InMemorySpanExporter
+    clock: Shifted
     registry: TaskRegistry = field(default_factory=TaskRegistry)
 
     def task(self, function: Callable[..., Any], **options: Any) -> None:
@@ -59,14 +72,14 @@ class Observed:
             [Draft(self.registry.get(name), None, options=chosen) for name in names]
         )
 
-    async def work(self, *tasks: Enqueued, **options: Any) -> None:
-        """Let workers empty the queue, until the tasks have ended."""
+    async def work(self, *tasks: Enqueued, run: int = 0, **options: Any) -> None:
+        """Let workers empty the queue, until the tasks have ended, in this run of theirs."""
         end = time.monotonic() + DEADLINE
         while True:
             chosen = WorkerOptions(burst=True, publish=True, **options)
             await Worker(self.ports, self.registry, Policy(), chosen).run()
             rows = await self.ports.task_log.get([one.id for one in tasks])
-            if all(row is not None and row.final for row in rows):
+            if all(row is not None and row.final and row.run >= run for row in rows):
                 return
             assert time.monotonic() < end, f"these have not ended: {rows}"
             await asyncio.sleep(0.02)
@@ -99,10 +112,11 @@ async def observed(
     own_log = settings.url.startswith("dynamodb:")
     if own_log:
         await asyncio.to_thread(find_adapter(settings.url).init, settings.url)
-    async with open_ports(settings, telemetry=telemetry) as ports:
+    clock = Shifted()
+    async with open_ports(settings, clock, telemetry=telemetry) as ports:
         await ports.queue(queue).declare()
         exporter.clear()
-        yield Observed(ports=ports, tallies=tallies, tracer=tracer, exporter=exporter)
+        yield Observed(ports=ports, tallies=tallies, tracer=tracer, exporter=exporter, clock=clock)
         await ports.queue(queue).delete()
     if own_log:
         await asyncio.to_thread(find_adapter(settings.url).deinit, settings.url)
@@ -144,6 +158,11 @@ def tree(spans: Sequence[ReadableSpan], replaced: Mapping[str, str]) -> list[Row
             )
         )
     return rows
+
+
+def shape(spans: Sequence[ReadableSpan]) -> list[tuple[str, str, str | None, list[str]]]:
+    """Only how spans hang together: name, kind, parent and links, in an order of their own."""
+    return sorted(row[:4] for row in tree(spans, {}))
 
 
 SOON = timedelta(milliseconds=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +15,14 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import generate_latest
 
 from longshore import Context, PermanentError, RetryLater
+from longshore.protocol import Record
 from longshore.publish import message_of
-from longshore.scheduler import SchedulerOptions
+from longshore.scheduler import Scheduler, SchedulerOptions
 from longshore.settings import Settings
+from longshore.task import TaskSpec, TaskState
 from longshore.telemetry import INSTRUMENTS, Kind, Tallies, exposition
 from longshore.telemetry import instruments as table
-from longshore.telemetry.histograms import publish
+from longshore.telemetry.exported import publish
 from tests.telemetry.observed import SOON, observed
 
 if TYPE_CHECKING:
@@ -116,6 +119,30 @@ async def test_the_leader_tells_how_much_waits_and_a_worker_its_slots(sqlite: Se
     assert sum(depth.values()) == 5
     assert slots == [2]
     assert app.tallies.series(table.SLOTS) == [], "a worker that has ended has none"
+
+
+async def test_lag_is_how_late_the_latest_of_the_due_rows_is(sqlite: Settings) -> None:
+    async with observed(sqlite) as app:
+        now = app.ports.clock.now()
+        waiting = [
+            Record(
+                spec=TaskSpec(
+                    id=app.ports.ids(), name="job", queue="default", body=b"{}", created_at=now
+                ),
+                state=TaskState.SCHEDULED,
+                due_at=now - late,
+                armed=True,
+            )
+            for late in (timedelta(seconds=90), timedelta(seconds=30), timedelta(seconds=-30))
+        ]
+        await app.ports.task_log.record(waiting)
+
+        await app.ports.task_log.due(before=now, limit=10)
+        (late,) = (value for _, value in app.tallies.series(table.SCHEDULER_LAG))
+        await Scheduler(app.ports).once()
+        (after,) = (value for _, value in app.tallies.series(table.SCHEDULER_LAG))
+
+    assert (late, after) == (90, 0)
 
 
 async def test_a_message_whose_task_has_ended_is_counted_as_a_duplicate(sqlite: Settings) -> None:

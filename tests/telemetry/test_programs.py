@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+from opentelemetry.proto.metrics.v1 import (  # pyright: ignore[reportMissingTypeStubs] - generated
+    metrics_pb2,
+)
 
+from longshore.settings import Settings
+from longshore.telemetry.instruments import MESSAGE_STATES
+from longshore.wiring import open_ports
 from tests.telemetry.collector import collector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
     from pathlib import Path
+
+    from longshore.queue import Queue
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -28,7 +38,7 @@ from opentelemetry import trace
 
 from longshore import Longshore, Context
 
-app = Longshore(url="sqlite:///tasks.db")
+app = Longshore(url=os.environ.get("LONGSHORE_URL", "sqlite:///tasks.db"))
 log = logging.getLogger("shop")
 
 
@@ -57,12 +67,72 @@ else:
     app.enqueue_many(render.message(n) for n in range(2, 5))
 """
 
+LATER = """
+from datetime import timedelta
+from longshore import EnqueueOptions
+from shop import app
+app.enqueue("render", 7, options=EnqueueOptions(delay=timedelta(milliseconds=1)))
+"""
+ONE = """
+from shop import render
+print(render.enqueue(7).id)
+"""
+
+OWN = """
+import os
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+theirs = {"endpoint": os.environ["THEIRS"], "insecure": True}
+resource = Resource.create({"service.name": "theirs"})
+tracers = TracerProvider(resource=resource)
+tracers.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(**theirs)))
+trace.set_tracer_provider(tracers)
+meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter(**theirs))], resource)
+metrics.set_meter_provider(meters)
+from shop import app, render
+render.enqueue(1)
+app.session.drain()
+app.close()
+assert trace.get_tracer_provider() is tracers
+assert metrics.get_meter_provider() is meters
+with tracers.get_tracer("theirs").start_as_current_span("afterwards"):
+    meters.get_meter("theirs").create_counter("theirs").add(1)
+"""
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "produce.py").write_text(PRODUCE)
+    (tmp_path / "later.py").write_text(LATER)
+    (tmp_path / "one.py").write_text(ONE)
+    (tmp_path / "own.py").write_text(OWN)
     return tmp_path
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_url: str, shop: Path) -> Generator[dict[str, str]]:
+    """A queue on a broker that delays nothing, so that a delay is the scheduler's to end."""
+    told = {
+        "LONGSHORE_URL": f"sqlite:///{shop}/tasks.db",
+        "LONGSHORE_QUEUE_URL": f"{rabbitmq_url}?prefix=t{uuid4().hex[:12]}-",
+    }
+
+    async def each(verb: Callable[[Queue], Awaitable[object]]) -> None:
+        urls = {name.removeprefix("LONGSHORE_").lower(): url for name, url in told.items()}
+        async with open_ports(Settings.load(**urls)) as ports:
+            await verb(ports.queue("default"))
+
+    asyncio.run(each(lambda queue: queue.declare()))
+    yield told
+    asyncio.run(each(lambda queue: queue.delete()))
 
 
 def run(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -199,3 +269,128 @@ def test_a_log_for_people_names_them_too(shop: Path) -> None:
 
     (line,) = (line for line in ended.stderr.splitlines() if "rendering 1" in line)
     assert "task=render queue=default attempt=1" in line
+
+
+def test_a_scheduler_alone_exports_its_lag_and_what_it_publishes(
+    shop: Path, rabbitmq: dict[str, str]
+) -> None:
+    with collector("grpc") as collected:
+        run(shop, "later.py", **rabbitmq, **collected.environment)
+        run(shop, "-m", "longshore", "schedule", "--once", **rabbitmq, **collected.environment)
+
+    (created,) = (span for span in collected.spans if span.kind == span.SPAN_KIND_PRODUCER)
+    (published,) = (span for span in collected.spans if span.kind == span.SPAN_KIND_CLIENT)
+    assert (created.name, published.name) == ("send default", "send default")
+    assert published.parent_span_id == b""
+    assert [link.span_id for link in published.links] == [created.span_id]
+    (lag,) = collected.metrics["longshore.scheduler.lag"][-1].gauge.data_points
+    assert lag.as_double == 0, "the last look found nothing that is due"
+    sent = collected.metrics["messaging.client.sent.messages"][-1].sum.data_points
+    assert [point.as_double or point.as_int for point in sent] == [1]
+    depths = collected.metrics["longshore.queue.depth"][-1].gauge.data_points
+    assert len(depths) == len(MESSAGE_STATES)
+
+
+def test_a_waiting_task_that_is_run_by_its_id_is_traced_and_counted(shop: Path) -> None:
+    with collector("grpc") as collected:
+        task_id = run(shop, "one.py", **collected.environment).stdout.strip()
+        run(
+            shop,
+            *("-m", "longshore", "run", "--app", "shop:app", "--id", task_id),
+            **collected.environment,
+        )
+
+    (created,) = (span for span in collected.spans if span.kind == span.SPAN_KIND_PRODUCER)
+    (attempt,) = (span for span in collected.spans if span.name == "process default")
+    (inner,) = (span for span in collected.spans if span.name == "inner")
+    assert attempt.parent_span_id == created.span_id
+    assert inner.parent_span_id == attempt.span_id
+    attempts = collected.metrics["longshore.task.attempts"][-1].sum.data_points
+    assert [point.as_double or point.as_int for point in attempts] == [1]
+    assert "rendering 7" in {one.body.string_value for one in collected.logs}
+
+
+def test_a_task_that_is_run_by_its_name_is_traced_too(shop: Path) -> None:
+    with collector("grpc") as collected:
+        words = ("run", "render", "--app", "shop:app", "--arg", "number=7")
+        run(shop, "-m", "longshore", *words, **collected.environment)
+
+    (attempt,) = (span for span in collected.spans if span.name == "process default")
+    (inner,) = (span for span in collected.spans if span.name == "inner")
+    assert inner.parent_span_id == attempt.span_id
+
+
+def services(requests: Sequence[Any], resources: str) -> set[str]:
+    """Who says of itself that it exported."""
+    return {
+        each.value.string_value
+        for request in requests
+        for resource in getattr(request, resources)
+        for each in resource.resource.attributes
+        if each.key == "service.name"
+    }
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_providers_that_a_program_has_set_are_used_and_stay_its_own(
+    shop: Path, *, asked: bool
+) -> None:
+    with collector("grpc") as collected:
+        also = collected.environment if asked else {}
+        run(shop, "own.py", THEIRS=collected.endpoint, **also)
+
+    names = sorted(span.name for span in collected.spans)
+    assert names == sorted(
+        ["send default", "receive default", "process default", "inner", "afterwards"]
+    )
+    assert services(collected.requests["traces"], "resource_spans") == {"theirs"}
+    assert services(collected.requests["metrics"], "resource_metrics") == {"theirs"}
+    (attempts,) = collected.metrics["longshore.task.attempts"][-1].sum.data_points
+    assert (attempts.as_double or attempts.as_int) == 1
+    (took,) = collected.metrics["messaging.process.duration"][-1].histogram.data_points
+    assert took.count == 1
+    (own,) = collected.metrics["theirs"][-1].sum.data_points
+    assert own.as_int == 1
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_what_is_exported_as_deltas_adds_up(shop: Path, protocol: str) -> None:
+    with collector(protocol) as collected:
+        run(shop, "produce.py")
+        work(
+            shop,
+            **collected.environment,
+            OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta",
+            OTEL_METRIC_EXPORT_INTERVAL="50",
+        )
+
+    attempts = [one.sum for one in collected.metrics["longshore.task.attempts"]]
+    took = [one.histogram for one in collected.metrics["messaging.process.duration"]]
+    deltas = {one.aggregation_temporality for one in (*attempts, *took)}
+    assert deltas == {metrics_pb2.AGGREGATION_TEMPORALITY_DELTA}
+    assert sum(point.as_double for one in attempts for point in one.data_points) == 4
+    points = [point for one in took for point in one.data_points]
+    assert sum(point.count for point in points) == 4
+    assert sum(sum(point.bucket_counts) for point in points) == 4
+    ends = [point.time_unix_nano for point in points]
+    assert all(
+        end <= point.start_time_unix_nano for end, point in zip(ends, points[1:], strict=False)
+    )
+
+
+def test_a_metric_is_exported_once_beside_an_endpoint_for_prometheus(shop: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with collector("grpc") as collected:
+        run(shop, "produce.py")
+        exporters = {"OTEL_METRICS_EXPORTER": "otlp,prometheus"}
+        where = {
+            "OTEL_EXPORTER_PROMETHEUS_PORT": port,
+            "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
+        }
+        work(shop, **collected.environment, **exporters, **where)
+
+    last = collected.requests["metrics"][-1].resource_metrics
+    names = [one.name for each in last for scope in each.scope_metrics for one in scope.metrics]
+    assert "messaging.process.duration" in names
+    assert len(names) == len(set(names))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from longshore.ports import Ports
     from longshore.session import Session
     from longshore.settings import Settings
+    from longshore.telemetry import Telemetry
 
 T = TypeVar("T")
 
@@ -47,15 +48,21 @@ class Invocation:
         return replace(loaded, settings=loaded.settings.with_flags(**given))
 
     def with_ports(
-        self, work: Callable[[Ports], Awaitable[T]], settings: Settings | None = None
+        self,
+        work: Callable[[Ports], Awaitable[T]],
+        settings: Settings | None = None,
+        telemetry: Telemetry | None = None,
     ) -> T:
-        """Open the ports, do the work on a loop of its own, and close everything."""
+        """Open the ports, do the work on a loop of its own, and close everything.
+
+        With `telemetry` the ports are observed.
+        """
         from longshore.wiring import open_ports  # noqa: PLC0415 - pydantic is slow to import
 
         chosen = settings or self.load().settings
 
         async def main() -> T:
-            async with open_ports(chosen) as ports:
+            async with open_ports(chosen, telemetry=telemetry) as ports:
                 return await work(ports)
 
         return self.in_loop(main)

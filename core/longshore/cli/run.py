@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +26,7 @@ from longshore.protocol import MARGIN
 from longshore.task import OPEN, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from longshore.ports import Ports
     from longshore.settings import Settings
     from longshore.task import Attempt, Task
+    from longshore.telemetry import Telemetry
 
 
 class NotRunError(LongshoreError):
@@ -94,14 +96,14 @@ def run(
     app = with_sample(invocation.load())
     draft = Drafting(registry=app.registry).draft(wanted, args, kwargs, _ONCE)
     configure_log(invocation, app)
-    return _say(invocation, invocation.in_loop(lambda: _run_here(app, draft)))
+    return _say(invocation, _observed(app, partial(_run_here, app, draft)))
 
 
 def run_waiting(invocation: Invocation, task_id: str) -> ExitCode:
     """Claim one task and run it here."""
     app = with_sample(invocation.load())
     configure_log(invocation, app)
-    return _say(invocation, invocation.in_loop(lambda: _run_waiting(app, TaskId(task_id))))
+    return _say(invocation, _observed(app, partial(_run_waiting, app, TaskId(task_id))))
 
 
 _ONCE = EnqueueOptions(attempts=1, delay=timedelta(0), delete_on_complete=False)
@@ -115,14 +117,24 @@ class Ran:
     attempts: Sequence[Attempt]
 
 
-async def _run_here(app: Loaded, draft: Draft) -> Ran:
+def _observed(app: Loaded, running: Callable[[Telemetry | None], Coroutine[Any, Any, Ran]]) -> Ran:
+    """Run on a loop of its own, traced and counted as in a worker; all is exported at the end."""
+    import asyncio  # noqa: PLC0415 - slow to import
+
+    from longshore.cli.exporting import exporting  # noqa: PLC0415 - pydantic is slow to import
+
+    with exporting(app.settings) as telemetry:
+        return asyncio.run(running(telemetry))
+
+
+async def _run_here(app: Loaded, draft: Draft, telemetry: Telemetry | None) -> Ran:
     """Enqueue into this process's memory, and let a worker empty that."""
     from longshore.client import Client  # noqa: PLC0415 - asyncio is slow to import
     from longshore.wiring import open_ports, preparer_of  # noqa: PLC0415 - as above
 
     here = {"url": "memory://", "queue_url": None, "log_url": None, "store_url": None}
     settings = app.settings.model_copy(update=here)
-    async with open_ports(settings) as ports:
+    async with open_ports(settings, telemetry=telemetry) as ports:
         client = Client(ports, preparer_of(settings, ports.ids))
         (enqueued,) = await client.enqueue([draft])
         (task,) = await ports.task_log.get([enqueued.id])
@@ -130,11 +142,11 @@ async def _run_here(app: Loaded, draft: Draft) -> Ran:
         return await _work(app, settings, ports, task, None)
 
 
-async def _run_waiting(app: Loaded, task_id: TaskId) -> Ran:
+async def _run_waiting(app: Loaded, task_id: TaskId, telemetry: Telemetry | None) -> Ran:
     from longshore.wiring import open_ports  # noqa: PLC0415 - asyncio is slow to import
 
     settings = app.settings
-    async with open_ports(settings) as ports:
+    async with open_ports(settings, telemetry=telemetry) as ports:
         (task,) = await ports.task_log.get([task_id])
         if task is None:
             raise TaskNotFoundError(task_id)
@@ -142,7 +154,7 @@ async def _run_waiting(app: Loaded, task_id: TaskId) -> Ran:
 
         @asynccontextmanager
         async def again() -> AsyncGenerator[Ports]:
-            async with open_ports(settings) as other:
+            async with open_ports(settings, telemetry=telemetry) as other:
                 yield only(other, task)
 
         shared = ports.task_log.capabilities.shared
@@ -162,6 +174,7 @@ async def _work(
 ) -> Ran:
     """Let a worker of our own run the one task that the ports hold."""
     from longshore.cli.serving import leave, stopping  # noqa: PLC0415 - asyncio is slow to import
+    from longshore.telemetry import end_process  # noqa: PLC0415 - as above
     from longshore.wiring import policy_of, worker_options  # noqa: PLC0415 - as above
     from longshore.worker import Worker  # noqa: PLC0415 - as above
 
@@ -179,6 +192,7 @@ async def _work(
     with stopping(worker):
         stopped = await worker.run()
     if stopped.stuck:
+        end_process()
         leave(ExitCode.INTERRUPTED)
     (after,) = await ports.task_log.get([task.id])
     return Ran(after or task, await ports.task_log.attempts(task.id))

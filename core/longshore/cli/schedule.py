@@ -37,18 +37,21 @@ def schedule(invocation: Invocation, *, once: bool) -> None:
     TERM, INT or QUIT ends it once what it is at is done; a second signal ends it at once. The
     log goes to standard error. With --once it works whoever leads.
     """
+    from longshore.cli.exporting import exporting  # noqa: PLC0415 - pydantic is slow to import
+    from longshore.scheduler import Scheduler  # noqa: PLC0415 - asyncio is slow to import
+    from longshore.wiring import scheduler_options  # noqa: PLC0415 - as above
+
     loaded = invocation.load()
     settings = loaded.settings
     configure_log(invocation, loaded)
 
     async def work(ports: Ports) -> Tally:
-        from longshore.scheduler import Scheduler  # noqa: PLC0415 - asyncio is slow to import
-        from longshore.wiring import scheduler_options  # noqa: PLC0415 - as above
-
         scheduler = Scheduler(ports, options=scheduler_options(settings))
         return await (scheduler.once() if once else _until_stopped(scheduler))
 
-    _say(invocation, invocation.with_ports(work, settings), once=once)
+    with exporting(settings) as telemetry:
+        tally = invocation.with_ports(work, settings, telemetry)
+    _say(invocation, tally, once=once)
 
 
 async def _until_stopped(scheduler: Scheduler) -> Tally:

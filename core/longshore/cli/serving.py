@@ -8,14 +8,15 @@ import logging
 import os
 import signal
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longshore.cli.admin import Admin
 from longshore.cli.exit import code_of_stop
+from longshore.cli.exporting import exporting
 from longshore.errors import ConfigurationError
-from longshore.wiring import check_waits, open_ports, policy_of, telemetry_for
+from longshore.wiring import check_waits, open_ports, policy_of
 from longshore.worker import Worker
 from longshore.worker.hangup import HELD_BACK, Hangup, begin_anew
 from longshore.worker.supervisor import PAUSE, RESUME, STOP, announce
@@ -58,8 +59,10 @@ class Serving:
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         admin = Admin(self.settings, listener)
-        telemetry = telemetry_for(self.settings, counting=admin.on)
-        with exporting(telemetry), admin.answering(telemetry):
+        with (
+            exporting(self.settings, counting=admin.on) as telemetry,
+            admin.answering(telemetry),
+        ):
             return asyncio.run(self._serve(lifeline, admin, telemetry))
 
     async def _serve(self, lifeline: int | None, admin: Admin, telemetry: Telemetry | None) -> int:
@@ -91,23 +94,6 @@ class Serving:
         if stopped.stuck:
             leave(code)
         return code
-
-
-@contextmanager
-def exporting(telemetry: Telemetry | None) -> Generator[None]:
-    """Give log records to OpenTelemetry while inside, where asked for; export all at the end."""
-    if telemetry is None:
-        yield
-        return
-    handler, ours = telemetry.handler, logging.getLogger("longshore")
-    loggers = (logging.getLogger(),) if ours.propagate else (logging.getLogger(), ours)
-    with ExitStack() as stack:
-        stack.callback(telemetry.close)
-        if handler is not None:
-            for each in loggers:
-                each.addHandler(handler)
-                stack.callback(each.removeHandler, handler)
-        yield
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from longshore.errors import LongshoreError
@@ -18,6 +19,7 @@ from longshore.scheduler.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from longshore.ports import Ports
 
@@ -52,6 +54,7 @@ class Scheduler:
             "lost messages could not be looked for": Audit(ports, given, earliest, self.tally),
             "old tasks could not be removed": Prune(ports, given, earliest, self.tally),
         }
+        self._telemetry = ports.telemetry
         if ports.telemetry is not None:
             depths = Depths(ports, given.queues, ports.telemetry)
             chores["queues could not be looked at"] = depths
@@ -63,22 +66,28 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work whenever this one leads, until stopped or cancelled; outages are waited out."""
-        try:
-            while not self._stopping.is_set():
-                more = await self._leader.leads() and await self._steps()
-                await self._clock.wait(self._stopping, 0 if more else self._every)
-        finally:
-            await self._leader.resign()
+        with self._quiet():
+            try:
+                while not self._stopping.is_set():
+                    more = await self._leader.leads() and await self._steps()
+                    await self._clock.wait(self._stopping, 0 if more else self._every)
+            finally:
+                await self._leader.resign()
 
     async def once(self) -> Tally:
         """Do everything there is to do now, whoever leads, and answer what was done.
 
         Raises what a port raises.
         """
-        while any([await chore.step() for chore in self._chores.values()]):
-            pass
-        await self._publishing.step()  # what the last steps found
+        with self._quiet():
+            while any([await chore.step() for chore in self._chores.values()]):
+                pass
+            await self._publishing.step()  # what the last steps found
         return self.tally
+
+    def _quiet(self) -> AbstractContextManager[None]:
+        """Keep the instruments of others from tracing what a scheduler does by itself."""
+        return nullcontext() if self._telemetry is None else self._telemetry.quiet()
 
     async def _steps(self) -> bool:
         """Do a step of each chore; one that fails keeps no other from its turn."""

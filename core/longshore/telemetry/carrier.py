@@ -55,11 +55,17 @@ def of_delivery(delivery: Delivery) -> str | None:
         found = valid_traceparent(attributes["traceparent"])
         if found is not None:
             return found
-    inside = _IN_BODY.search(delivery.body, 0, _LONGEST_HEAD)
-    if inside is not None:
-        return valid_traceparent(inside[1].decode())
+    found = of_body(delivery.body)
+    if found is not None:
+        return found
     header = attributes.get(XRAY)
     return from_xray(header) if header else None
+
+
+def of_body(body: bytes) -> str | None:
+    """Answer the traceparent of a message of ours as it is sent."""
+    inside = _IN_BODY.search(body, 0, _LONGEST_HEAD)
+    return None if inside is None else valid_traceparent(inside[1].decode())
 
 
 def to_xray(traceparent: str) -> str:
@@ -71,6 +77,5 @@ def to_xray(traceparent: str) -> str:
 
 def xray_of(body: bytes) -> str | None:
     """Answer the header of X-Ray for a message of ours."""
-    inside = _IN_BODY.search(body, 0, _LONGEST_HEAD)
-    parent = None if inside is None else valid_traceparent(inside[1].decode())
+    parent = of_body(body)
     return None if parent is None else to_xray(parent)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 RABBITMQ: Final = "rabbitmq"
-_SYSTEMS: Final = {"sqs": "aws_sqs", "amqp": RABBITMQ, "amqps": RABBITMQ}
+_SYSTEMS: Final = {"sqs": "aws_sqs", "rabbitmqs": RABBITMQ}
 ROUTING_KEY: Final = "messaging.rabbitmq.destination.routing_key"
 
 
-def system_of(scheme: str) -> str:
-    """Name the system behind a URL's scheme; one that the conventions do not list is its own."""
+def system_of(url: str) -> str:
+    """Name the system behind a URL; one that the conventions do not list is its own scheme."""
+    scheme = url.partition(":")[0].lower()
     return _SYSTEMS.get(scheme, scheme)
+
+
+def prefix_of(url: str) -> str:
+    """Answer what a URL has its server put before the name of each queue."""
+    return parse_qs(urlsplit(url).query).get("prefix", [""])[-1]
 
 
 def destination(system: str, queue: str) -> str:
@@ -23,6 +30,6 @@ def destination(system: str, queue: str) -> str:
     return queue or ("amq.default" if system == RABBITMQ else queue)
 
 
-def extras(system: str, queue: str) -> dict[str, str]:
+def extras(system: str, prefix: str, queue: str) -> dict[str, str]:
     """Answer the attributes that one system asks for beside the common ones."""
-    return {ROUTING_KEY: queue} if system == RABBITMQ else {}
+    return {ROUTING_KEY: prefix + queue} if system == RABBITMQ else {}

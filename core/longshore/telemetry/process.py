@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.errors import ConfigurationError
-from longshore.telemetry.naming import system_of
+from longshore.telemetry.naming import prefix_of, system_of
 from longshore.telemetry.seam import Seam
 from longshore.telemetry.tallies import Tallies, Uncounted
 from longshore.telemetry.wanted import exporters, provided
@@ -53,14 +53,15 @@ class Telemetry:
         """Whether spans are made."""
         return self._tracer is not None
 
-    def seam(self, scheme: str) -> Seam:
-        """Observe the ports of one queue server, named by its URL's scheme."""
-        system = system_of(scheme)
+    def seam(self, url: str) -> Seam:
+        """Observe the ports of one queue server, which its URL names."""
+        system = system_of(url)
         if self._tracer is None:
             return Seam(self.tallies, self.options, system, None)
         from longshore.telemetry.tracing import Tracing  # noqa: PLC0415 - imports OpenTelemetry
 
-        return Seam(self.tallies, self.options, system, Tracing(self._tracer, self.options, system))
+        tracing = Tracing(self._tracer, self.options, system, prefix_of(url))
+        return Seam(self.tallies, self.options, system, tracing)
 
     def close(self) -> None:
         """Export what there is, within a few seconds; a provider of the application's own stays."""
@@ -76,14 +77,12 @@ class _Process:
     """What a process has, whoever asks."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.tallies = Tallies()
         self.providers: Providers | None = None
         self.published = False
 
     def after_fork(self) -> None:
         """Go on in a child: the SDK's threads begin anew there, and the counting from nothing."""
-        self.pid = os.getpid()
         self.tallies.reset()
         if self.providers is not None:
             self.providers.after_fork()
@@ -139,13 +138,20 @@ def preload(mode: Mode, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _mine() -> _Process:
-    """This process's own; a forked child does not go on with its parent's."""
+    """This process's own."""
     global _process  # noqa: PLW0603 - providers are global to a process, and so is this
     if _process is None:
         _process = _Process()
-    elif _process.pid != os.getpid():
-        _process.after_fork()
+        os.register_at_fork(after_in_child=_forked)
     return _process
+
+
+def _forked() -> None:
+    """Tell a child's telemetry from its parent's at once: its exporters may wake at any time."""
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    _lock = threading.Lock()
+    if _process is not None:
+        _process.after_fork()
 
 
 def _made(  # noqa: PLR0913 - all that was asked for
@@ -165,9 +171,7 @@ def _made(  # noqa: PLR0913 - all that was asked for
     signals = {*wanted, *theirs}
     if "metrics" in signals and not mine.published:
         mine.published = True
-        _publish(
-            mine.tallies, others="metrics" in theirs or "prometheus" in wanted.get("metrics", "")
-        )
+        _publish(mine.tallies, each=mine.providers is None or not mine.providers.whole)
     counted = counting or "metrics" in signals
     return Telemetry(
         mine.tallies if counted else Uncounted(),
@@ -184,13 +188,13 @@ def _tracer() -> Tracer:
     return trace.get_tracer_provider().get_tracer("longshore", _version(), SCHEMA)
 
 
-def _publish(tallies: Tallies, *, others: bool) -> None:
+def _publish(tallies: Tallies, *, each: bool) -> None:
     from opentelemetry import metrics  # noqa: PLC0415 - as above
 
-    from longshore.telemetry.histograms import publish  # noqa: PLC0415 - as above
+    from longshore.telemetry.exported import publish  # noqa: PLC0415 - as above
 
     meter = metrics.get_meter_provider().get_meter("longshore", _version(), SCHEMA)
-    publish(meter, tallies, each=others)
+    publish(meter, tallies, each=each)
 
 
 def _handler() -> logging.Handler:

@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from longshore.errors import ConfigurationError
-from longshore.telemetry.histograms import WithDistributions
+from longshore.telemetry.exported import WithTallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +52,9 @@ class Providers:
     ) -> None:
         """Make and set the global provider of each signal that has an exporter."""
         self._ends: list[Callable[[], object]] = []
+        self._readers: list[MetricReader] = []
+        self.whole = False
+        """Whether every reader of metrics takes Longshore's own as they stand."""
         self._resource = _resource()
         if "metrics" in exporters:
             self._measure(exporters["metrics"], tallies)
@@ -63,6 +66,11 @@ class Providers:
 
     def after_fork(self) -> None:
         """Be ready to end; a forked child has lost the thread that does so."""
+        for reader in self._readers:
+            if hasattr(
+                reader, "_export_lock"
+            ):  # the parent may have been in the midst of an export
+                reader._export_lock = threading.Lock()  # noqa: SLF001 - the SDK renews all but this
         self._asked, self._done = threading.Event(), threading.Event()
         # Made now, because no thread can be started while the interpreter ends.
         threading.Thread(target=self._end, name="longshore-telemetry", daemon=True).start()
@@ -105,13 +113,15 @@ class Providers:
         self._ends.append(provider.shutdown)
 
     def _measure(self, name: str, tallies: Tallies) -> None:
-        readers: list[MetricReader] = []
-        for each in _named(name):
-            made = _exporter("metrics", each)
-            if isinstance(made, MetricExporter):
-                made = PeriodicExportingMetricReader(WithDistributions(made, tallies))
-            readers.append(made)
-        provider = MeterProvider(readers, self._resource, shutdown_on_exit=False)
+        made = [_exporter("metrics", each) for each in _named(name)]
+        self.whole = all(isinstance(each, MetricExporter) for each in made)
+        for each in made:
+            reader = each
+            if isinstance(each, MetricExporter):
+                exporter = WithTallies(each, tallies) if self.whole else each
+                reader = PeriodicExportingMetricReader(exporter)
+            self._readers.append(reader)
+        provider = MeterProvider(self._readers, self._resource, shutdown_on_exit=False)
         metrics.set_meter_provider(provider)
         self._ends.append(provider.shutdown)
 

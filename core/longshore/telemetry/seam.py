@@ -6,8 +6,9 @@ Nothing of it raises into a caller, waits for an exporter, or costs more than ad
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from longshore.telemetry import instruments as table
@@ -22,7 +23,7 @@ from longshore.telemetry.rows import (
 from longshore.telemetry.senders import InstrumentedSender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from longshore.context import Context
@@ -138,6 +139,28 @@ class Seam:
     def counted(self, queue: str, count: int, error: str | None) -> None:
         """Count messages that were to be sent."""
         self.tallies.add(table.SENT_MESSAGES, ("send", *self._where(queue), error), count)
+
+    @contextmanager
+    def publishing(self, queue: str, messages: Sequence[Outgoing]) -> Generator[None]:
+        """Trace the sending of what waited in the log; the queue's wrapper counts it."""
+        began, error = time.time_ns(), None
+        try:
+            with self.quiet():
+                yield
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            self._published(queue, messages, began, error)
+
+    def _published(
+        self, queue: str, messages: Sequence[Outgoing], began: int, error: str | None
+    ) -> None:
+        if self.tracing is not None:
+            try:
+                self.tracing.published(queue, messages, began, error)
+            except Exception:  # noqa: BLE001 - a task is sent, whatever its trace may come to
+                self._complain()
 
     # ------------------------------------------------------------------ consumers
 

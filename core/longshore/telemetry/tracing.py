@@ -1,7 +1,8 @@
 """Spans by the messaging conventions. The only module that starts any; loaded when wanted.
 
-`create` and `send` are the producer's, `receive` one per poll that brought something, `process` one
-per attempt, and `settle` where it was asked for.
+`create` and `send` are the producer's, and what waited in the log is sent in a `send` of its own.
+`receive` is one per poll that brought something, `process` one per attempt, and `settle` where it
+was asked for.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from opentelemetry.trace import (
 
 from longshore.codec.trace import valid_traceparent
 from longshore.telemetry import contexts
-from longshore.telemetry.carrier import creation_of, of_delivery
+from longshore.telemetry.carrier import creation_of, of_body, of_delivery
 from longshore.telemetry.ids import Derived, derived
 from longshore.telemetry.naming import destination, extras
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextvars import Context as Variables
 
     from opentelemetry.trace import Span, Tracer
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from longshore.context import Context as TaskContext
     from longshore.message import Message
     from longshore.protocol import Outcome
-    from longshore.queue import Delivery
+    from longshore.queue import Delivery, Outgoing
     from longshore.telemetry.carrier import Carrier
     from longshore.telemetry.options import TelemetryOptions
 
@@ -91,11 +92,14 @@ class ProcessSpan:
 class Tracing:
     """Makes spans for one system, with an application's tracer. Safe for use by several threads."""
 
-    def __init__(self, tracer: Tracer, options: TelemetryOptions, system: str) -> None:
+    def __init__(
+        self, tracer: Tracer, options: TelemetryOptions, system: str, prefix: str = ""
+    ) -> None:
         """Have the tracer name process spans as they are derived, where it can."""
         self.tracer = tracer
         self.options = options
         self.system = system
+        self._prefix = prefix
         self._ids: Derived | None = None
         generator = getattr(tracer, "id_generator", None)
         if isinstance(generator, Derived):
@@ -118,7 +122,7 @@ class Tracing:
                 "messaging.operation.type": kind,
                 "messaging.system": self.system,
                 "messaging.destination.name": destination(self.system, queue),
-                **extras(self.system, queue),
+                **extras(self.system, self._prefix, queue),
             }
             if task:
                 found["longshore.task.name"] = task
@@ -207,35 +211,27 @@ class Tracing:
 
     def received(self, queue: str, deliveries: Sequence[Delivery], began: int) -> None:
         """Make the span of a poll that brought something, linked to what created each message."""
-        span = self.tracer.start_span(
-            self.name("receive", queue),
-            _NONE,
-            kind=SpanKind.CLIENT,
-            attributes=self.attributes("receive", "receive", queue),
-            start_time=began,
-        )
+        span = self._call("receive", "receive", queue, began)
         if span.is_recording():
-            span.set_attribute("messaging.batch.message_count", len(deliveries))
-            for parent in {of_delivery(one): None for one in deliveries}:
-                if parent is not None:
-                    span.add_link(contexts.read(parent))
-        span.end()
+            _linked(span, map(of_delivery, deliveries))
+        _ended(span, len(deliveries), None)
 
     def settled(self, verb: str, queue: str, count: int, began: int, error: str | None) -> None:
         """Make the span of messages that were settled together, where such are wanted."""
-        if not self.options.settling:
-            return
-        span = self.tracer.start_span(
-            self.name(verb, queue),
-            _NONE,
+        if self.options.settling:
+            _ended(self._call(verb, "settle", queue, began), count, error)
+
+    def _call(
+        self, operation: str, kind: str, queue: str, began: int, context: Context | None = _NONE
+    ) -> Span:
+        """Begin the span of a call for several messages, which was made before."""
+        return self.tracer.start_span(
+            self.name(operation, queue),
+            context,
             kind=SpanKind.CLIENT,
-            attributes=self.attributes(verb, "settle", queue),
+            attributes=self.attributes(operation, kind, queue),
             start_time=began,
         )
-        if span.is_recording():
-            span.set_attribute("messaging.batch.message_count", count)
-            _failed(span, error)
-        span.end()
 
     # ------------------------------------------------------------------ producers
 
@@ -266,17 +262,20 @@ class Tracing:
         self, queue: str, creations: Sequence[SpanContext], began: int, error: str | None
     ) -> None:
         """Make the span of sending several messages, linked to the creation of each."""
-        span = self.tracer.start_span(
-            self.name("send", queue),
-            kind=SpanKind.CLIENT,
-            attributes=self.attributes("send", "send", queue),
-            links=[Link(one) for one in creations],
-            start_time=began,
-        )
+        span = self._call("send", "send", queue, began, None)
         if span.is_recording():
-            span.set_attribute("messaging.batch.message_count", len(creations))
-            _failed(span, error)
-        span.end()
+            for one in creations:
+                span.add_link(one)
+        _ended(span, len(creations), error)
+
+    def published(
+        self, queue: str, messages: Sequence[Outgoing], began: int, error: str | None
+    ) -> None:
+        """Make the span of sending what waited in the log, linked to the creation of each."""
+        span = self._call("send", "send", queue, began, None)
+        if span.is_recording():
+            _linked(span, (of_body(one.body) for one in messages))
+        _ended(span, len(messages), error)
 
     def finish(self, span: Span, error: str | None) -> None:
         """End the span of a lone message."""
@@ -293,6 +292,20 @@ def _before(
     if number - 1 == 1 and fresh and creation is not None:
         trace = creation.trace_id
     return SpanContext(trace, span, is_remote=True, trace_flags=_SAMPLED)
+
+
+def _linked(span: Span, parents: Iterable[str | None]) -> None:
+    for parent in dict.fromkeys(parents):
+        if parent is not None:
+            span.add_link(contexts.read(parent))
+
+
+def _ended(span: Span, count: int, error: str | None) -> None:
+    """End the span of a call for so many messages."""
+    if span.is_recording():
+        span.set_attribute("messaging.batch.message_count", count)
+        _failed(span, error)
+    span.end()
 
 
 def _failed(span: Span, error: str | None) -> None:
