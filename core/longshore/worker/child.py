@@ -213,7 +213,7 @@ def _run(job: Job, send: Callable[[object], None]) -> Answer:
 def _carried(definition: TaskDefinition, module: str, path: str) -> TaskOptions | None:
     """Answer the options that a child does not find in the function's module.
 
-    Hooks and exceptions cross by their names. `TaskDefinitionError` where one has none, such as a lambda.
+    Hooks and exceptions cross by their names; `TaskDefinitionError` where one has none.
     """
     with suppress(AttributeError, ImportError):  # what is not found there, the child says
         if getattr(walk(import_module(module), path), "definition", None) is definition:

@@ -63,7 +63,7 @@ class Asks:
 class AsksOnLoop(Asks):
     """The same, asynchronous."""
 
-    async def run(self, ctx: Context) -> object:  # type: ignore[override]  # on the loop
+    async def run(self, ctx: Context) -> object:
         return asks(ctx, self.path, *self.asked)
 
 
