@@ -205,6 +205,24 @@ def test_each_spelling_names_the_application(cli: Cli, spelling: str) -> None:
     assert made["task"] == "add"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--app", "{app}", "--json", "list"),
+        ("-c={app}", "--url", "{url}", "--debug", "list", "--json"),
+        ("--app", "nosuch:app", "list", "--app", "{app}", "--json"),
+        ("--json", "dlq", "--app={app}", "list"),
+        ("--app={app}", "--json", "dlq", "list"),
+    ],
+    ids=" ".join,
+)
+def test_shared_options_may_stand_before_the_command(cli: Cli, words: tuple[str, ...]) -> None:
+    """What stands nearer to the end is the stronger."""
+    line = [word.format(app=cli.app, url=cli.url) for word in words]
+
+    assert json.loads(cli.out(*line))
+
+
 # ---- how it ends
 
 
