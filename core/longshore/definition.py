@@ -193,9 +193,12 @@ class TaskRegistry:
         """Register; the same name for another function is refused."""
         known = self._by_name.get(definition.name)
         if known is not None and known.function != definition.function:
-            where = getattr(known.function, "__module__", "?")
+            function = known.function
+            where = (
+                f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', '?')}"
+            )
             message = (
-                f"a task named {definition.name!r} is already registered (from {where}); "
+                f"a task named {definition.name!r} is already registered (it is {where}); "
                 "give one of them another name: @app.task(name=…)"
             )
             raise TaskDefinitionError(message)

@@ -40,11 +40,11 @@ class Command(click.Command):
         """`examples` are command lines without the leading `longshore `."""
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
-        self.params.extend(_shared())
+        self.params.extend(shared_options())
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what the callback answers
         """Put the shared options into an invocation, and call the command with it."""
-        shared = {name: ctx.params.pop(name) for name in _SHARED}
+        shared = take_shared(ctx)
         ctx.obj = Invocation(
             output=Output(json=shared["json"]), app=shared["app"], url=shared["url"]
         )
@@ -69,7 +69,8 @@ def option(*names: str, **attributes: Any) -> Callable[[Any], Any]:  # noqa: ANN
     return click.option(*names, cls=Option, **attributes)
 
 
-def _shared() -> list[click.Parameter]:
+def shared_options() -> list[click.Parameter]:
+    """Make the options that every command has, and that may stand before its name as well."""
     return [
         Option(
             ["--app", "--class", "-c", "app"],
@@ -80,6 +81,12 @@ def _shared() -> list[click.Parameter]:
         Option(["--json"], is_flag=True, help="Write JSON, for programs."),
         Option(["--debug"], is_flag=True, help="Show where an unexpected error came from."),
     ]
+
+
+def take_shared(ctx: click.Context) -> dict[str, Any]:
+    """Take the shared options out of a call; one that is not said here counts from further left."""
+    before = cast("dict[str, Any]", ctx.obj or {})
+    return {name: ctx.params.pop(name) or before.get(name) for name in _SHARED}
 
 
 def _without_equals(value: object) -> object:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         """task:queue -t=send_email -a='["a@b.c"]' -s='+10 minutes' -p=1""",
     ),
 )
-@click.argument("name", metavar="TASK", required=False)
+@click.argument("name", metavar="[TASK]", required=False)
 @option("--task", "-t", "named", metavar="TASK", help="The task, in place of the argument.")
 @option("--args", "-a", type=ARGUMENTS, help="A JSON list of arguments, or an object of them.")
 @option("--kwargs", type=OBJECT, help="A JSON object of arguments, beside a list in --args.")

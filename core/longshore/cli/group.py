@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 import click
 from click.shell_completion import shell_complete
 
+from longshore.cli.command import shared_options, take_shared
 from longshore.cli.commands import ENTRIES, FAMILIES, SECTIONS
 from longshore.cli.exit import ExitCode, code_of
 from longshore.cli.output import Output, abandon_output, flush
@@ -87,6 +88,7 @@ class CommandGroup(click.Group):
     ) -> None:
         """Take the commands from the table."""
         super().__init__(commands=CommandTable(entries), **attributes)
+        self.params.extend(shared_options())
         self._entries = entries
         self._names = {old: entry.name for entry in entries for old in entry.originals}
         self._originals = {entry.name: entry.originals for entry in entries}
@@ -94,6 +96,11 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command by its name, or by what an older system called it."""
         return super().get_command(ctx, self._names.get(cmd_name, cmd_name))
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what the command answers
+        """Keep shared options that stand before the command for it."""
+        ctx.obj = take_shared(ctx)
+        return super().invoke(ctx)
 
     def originals(self, name: str) -> tuple[str, ...]:
         """What older systems called a command."""

@@ -47,7 +47,11 @@ class Kind(click.ParamType):  # type: ignore[type-arg]  # pyright: ignore[report
 def read_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
     """Read strict JSON; ValueError for anything else, NaN and too deep nesting among it."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        return json.loads(decoded, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start + 1} is not UTF-8"
+        raise ValueError(message) from None
     except RecursionError:
         message = "it is nested too deeply"
         raise ValueError(message) from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore.cli.exit import AppError
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from longshore.definition import TaskRegistry
     from longshore.draft import Draft
     from longshore.settings import Settings
+
+_OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ def _missing(module: ModuleType, part: str, wanted: type[Longshore]) -> str:
 
 
 def _raised(module: str, error: BaseException) -> str:
+    """Say what an import raised, and where: in the application, though we may have refused it."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]
+    where = f" at {theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""
     return f"importing {module!r} raised {type(error).__name__}: {error}{where}"

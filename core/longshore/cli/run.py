@@ -57,7 +57,7 @@ class NotRunError(LongshoreError):
         "run --id 0193a7b2-5c1e-7d3f-8a4b-1f2e3d4c5b6a",
     ),
 )
-@click.argument("name", metavar="TASK", required=False)
+@click.argument("name", metavar="[TASK]", required=False)
 @option("--task", "-t", "named", metavar="TASK", help="The task, in place of the argument.")
 @option("--id", "-i", "task_id", metavar="ID", help="Claim and run this waiting task.")
 @option("--args", "-a", type=ARGUMENTS, help="A JSON list of arguments, or an object of them.")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         "task:info -i=0193a7b2-5c1e-7d3f-8a4b-1f2e3d4c5b6a",
     ),
 )
-@click.argument("task_id", metavar="ID", required=False)
+@click.argument("task_id", metavar="[ID]", required=False)
 @option("--id", "-i", "named", metavar="ID", help="The task, in place of the argument.")
 @click.pass_obj
 def show(invocation: Invocation, *, task_id: str | None, named: str | None) -> None:

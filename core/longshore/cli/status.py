@@ -68,8 +68,8 @@ class ForceNeededError(LongshoreError):
         "task:status --id=… --status=paused",
     ),
 )
-@click.argument("task_id", metavar="ID", required=False)
-@click.argument("state", metavar="STATE", required=False, type=STATES)
+@click.argument("task_id", metavar="[ID]", required=False)
+@click.argument("state", metavar="[STATE]", required=False, type=STATES)
 @option("--id", "-i", "named", metavar="ID", help="The task, in place of the argument.")
 @option(
     "--state", "--status", "-s", "wanted", type=STATES, help="The state, in place of the argument."

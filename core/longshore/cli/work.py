@@ -94,7 +94,7 @@ _HOPELESS: Final = (ExitCode.USAGE, ExitCode.CONFIGURATION)
     help="Do not start beside another worker of this host for the same queues (exit 14).",
 )
 @option("--lock-file", metavar="FILE", help="As --singleton, for all that name the same file.")
-@option("--limit", "-l", type=click.IntRange(1), help="As --max-tasks; in task:run see below.")
+@option("--limit", "-l", type=click.IntRange(1), help="As --max-tasks; in task:run see above.")
 @option(
     "--log-format",
     type=click.Choice(("text", "json")),

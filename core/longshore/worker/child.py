@@ -13,6 +13,7 @@ import pickle
 import signal
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from longshore.clock import SystemClock
 from longshore.codec import decode
 from longshore.context import Context
-from longshore.definition import TaskDefinition, define, walk
+from longshore.definition import TaskDefinition, TaskOptions, define, walk
 from longshore.errors import LongshoreError, TaskDefinitionError
 from longshore.telemetry import end_process, following
 from longshore.worker.attempt import acall, call
@@ -50,7 +51,10 @@ class HandlerError(LongshoreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All that a child needs to run one attempt; the function is named, not pickled."""
+    """All that a child needs to run one attempt; the function is named, not pickled.
+
+    `options` are those of a task that its function's module does not declare itself.
+    """
 
     module: str
     path: str
@@ -64,8 +68,7 @@ class Job:
     lease: timedelta
     timeout: timedelta | None
     luck: float
-    memory_limit: int | None
-    cpu_limit: timedelta | None
+    options: TaskOptions | None
     log_lines: int
     log_bytes: int
     capture: bool
@@ -73,7 +76,7 @@ class Job:
 
     @classmethod
     def of(cls, held: Holding, definition: TaskDefinition, body: bytes, *, capture: bool) -> Job:
-        """Describe an attempt; `TaskDefinitionError` where its function has no importable name."""
+        """Describe an attempt; `TaskDefinitionError` where a child cannot import what it needs."""
         function: Any = definition.function
         module, path = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
         if not module or not path or "<" in path:
@@ -95,8 +98,7 @@ class Job:
             lease=held.lease,
             timeout=held.timeout,
             luck=held.luck,
-            memory_limit=definition.options.memory_limit,
-            cpu_limit=definition.options.cpu_limit,
+            options=_carried(definition, module, path),
             log_lines=held.ctx.log_lines,
             log_bytes=held.ctx.log_bytes,
             capture=capture,
@@ -194,7 +196,8 @@ def _run(job: Job, send: Callable[[object], None]) -> Answer:
     held = _holding(job, send)
     try:
         held.definition = definition = _find(job)
-        with limited(job.memory_limit, job.cpu_limit), following(job.carrier, held.ctx):
+        limits = limited(definition.options.memory_limit, definition.options.cpu_limit)
+        with limits, following(job.carrier, held.ctx):
             result = asyncio.run(acall(held)) if definition.is_async else call(held)
     except BaseException as error:  # noqa: BLE001 - a handler may raise anything, SystemExit too
         return Answer(
@@ -207,14 +210,34 @@ def _run(job: Job, send: Callable[[object], None]) -> Answer:
     return Answer(result=result, report=held.ctx.take_report(), lines=held.ctx.take_lines())
 
 
+def _carried(definition: TaskDefinition, module: str, path: str) -> TaskOptions | None:
+    """Answer the options that a child does not find in the function's module.
+
+    Hooks and exceptions cross by their names; `TaskDefinitionError` where one has none.
+    """
+    with suppress(AttributeError, ImportError):  # what is not found there, the child says
+        if getattr(walk(import_module(module), path), "definition", None) is definition:
+            return None
+    try:
+        pickle.dumps(definition.options)
+    except Exception as error:
+        message = (
+            f"task {definition.name!r} cannot run in a child process: {error}; define its hooks, "
+            "its back-off and the exceptions of its policy at module level"
+        )
+        raise TaskDefinitionError(message) from error
+    return definition.options
+
+
 def _find(job: Job) -> TaskDefinition:
     """Import the function, or the task object that a decorator left under its name."""
     found = walk(import_module(job.module), job.path)
     definition = getattr(found, "definition", None)
-    if not isinstance(definition, TaskDefinition):
-        definition = define(found, name=job.name)
-    options = replace(definition.options, memory_limit=job.memory_limit, cpu_limit=job.cpu_limit)
-    return replace(definition, options=options)
+    declared = isinstance(definition, TaskDefinition)
+    if declared and job.options is None:
+        return cast("TaskDefinition", definition)
+    function = cast("TaskDefinition", definition).function if declared else found
+    return define(function, name=job.name, executor="process", options=job.options)
 
 
 class _SendingContext(Context):

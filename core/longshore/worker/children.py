@@ -72,7 +72,7 @@ class Child:
         try:
             answer = self._answered(job, held)
         except (EOFError, OSError) as error:
-            died = self._death(job)
+            died = self._death(definition.options.cpu_limit)
             fail_alone(held, died)
             raise died from error
         self.holds = answer.holds
@@ -92,13 +92,13 @@ class Child:
                 held.ctx.progress(answer.share, answer.text)
         return answer
 
-    def _death(self, job: Job) -> ChildDiedError:
+    def _death(self, cpu_limit: timedelta | None) -> ChildDiedError:
         """Wait for the process, and say what ended it."""
         self.killed = True
         self.process.join()
         code = self.process.exitcode
-        if code == -signal.SIGXCPU and job.cpu_limit is not None:
-            return CpuLimitError(job.cpu_limit)
+        if code == -signal.SIGXCPU and cpu_limit is not None:
+            return CpuLimitError(cpu_limit)
         return ChildDiedError(code)
 
 

@@ -81,6 +81,15 @@ def test_nothing_is_sent_where_a_line_is_bad_and_its_number_is_said(
     assert cli.states() == {}
 
 
+def test_a_line_that_is_not_utf_8_is_said_to_be_that(cli: Cli) -> None:
+    path = cli.folder / "batch.ndjson"
+    path.write_bytes(b'\xff\xfe{"task": "add"}\n')
+
+    error = cli.err("enqueue", "--batch", str(path), "--app", cli.app, code=ExitCode.USAGE)
+
+    assert "line 1: it is not JSON: byte 1 is not UTF-8" in error
+
+
 def test_with_skip_bad_the_good_lines_are_sent_and_the_exit_code_says_in_part(cli: Cli) -> None:
     words = ("enqueue", "--batch", "-", "--skip-bad", "--app", cli.app)
 

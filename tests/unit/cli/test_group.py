@@ -97,6 +97,19 @@ def test_each_command_has_examples_the_shared_options_and_its_old_names(entry: E
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_what_a_command_does_not_need_stands_in_brackets(entry: Entry) -> None:
+    command: click.Command = main
+    for word in entry.name.split():
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    ctx = click.Context(command)
+
+    for each in command.params:
+        if isinstance(each, click.Argument):
+            assert each.make_metavar(ctx).startswith("[") is not each.required
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
 def test_each_example_is_a_command_line_that_can_be_read(entry: Entry) -> None:
     for example in getattr(command_of(entry.name.split()), "examples", ()):
         words = [*takewhile(lambda word: word not in {"|", ">"}, shlex.split(example))]
@@ -203,6 +216,24 @@ def test_each_spelling_names_the_application(cli: Cli, spelling: str) -> None:
     made = cli.json("enqueue", "add", "--args", "[1]", *words)
 
     assert made["task"] == "add"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--app", "{app}", "--json", "list"),
+        ("-c={app}", "--url", "{url}", "--debug", "list", "--json"),
+        ("--app", "nosuch:app", "list", "--app", "{app}", "--json"),
+        ("--json", "dlq", "--app={app}", "list"),
+        ("--app={app}", "--json", "dlq", "list"),
+    ],
+    ids=" ".join,
+)
+def test_shared_options_may_stand_before_the_command(cli: Cli, words: tuple[str, ...]) -> None:
+    """What stands nearer to the end is the stronger."""
+    line = [word.format(app=cli.app, url=cli.url) for word in words]
+
+    assert json.loads(cli.out(*line))
 
 
 # ---- how it ends

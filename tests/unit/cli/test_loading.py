@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli
 
 
+TWICE = """
+from longshore import Longshore
+app = Longshore(url="memory://")
+@app.task(name="a")
+def one(): ...
+
+@app.task(name="a")
+def two(): ...
+"""
+
+
 def test_an_application_is_found_in_the_working_directory(cli: Cli) -> None:
     loaded = load(cli.app)
 
@@ -68,8 +79,9 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(cli: Cli, name: str, said: 
         ("import nosuch_thing", "raised ModuleNotFoundError: No module named 'nosuch_thing'"),
         ("raise SystemExit('no')", "raised SystemExit: no"),
         ("def f(:", "raised SyntaxError"),
+        (TWICE, r"already registered \(it is .*:one\); give .* at .*other_.*.py:7"),
     ],
-    ids=["error", "import", "exit", "syntax"],
+    ids=["error", "import", "exit", "syntax", "twice"],
 )
 def test_an_application_that_fails_to_import_is_a_usage_error(
     cli: Cli, code: str, said: str

@@ -91,6 +91,13 @@ def dies(path: str) -> str:
     return "unreachable"
 
 
+heard: list[str] = []
+
+
+def hears(_: object, error: Exception) -> None:
+    heard.append(type(error).__name__)
+
+
 def ends(how: str) -> None:
     """End the process as code that is not Python's can."""
     if how == "segfault":

@@ -360,16 +360,40 @@ async def test_a_class_and_its_hooks_run_in_the_child(
 async def test_a_hook_hears_of_an_attempt_that_died_with_its_process(
     yard: Yard, tmp_path: Path
 ) -> None:
-    heard: list[str] = []
-
-    def on_failure(_: object, error: Exception) -> None:
-        heard.append(type(error).__name__)
-
-    definition = child(yard, handlers.dies, on_failure=on_failure)
+    handlers.heard.clear()
+    definition = child(yard, handlers.dies, on_failure=handlers.hears)
     await yard.enqueue(definition, str(tmp_path / "died"), options=ONCE)
     await yard.drain()
 
-    assert heard == ["ChildDiedError"]
+    assert handlers.heard == ["ChildDiedError"]
+
+
+async def test_a_hook_without_an_importable_name_is_refused_clearly(yard: Yard) -> None:
+    definition = child(yard, handlers.double, on_success=lambda _, __: None)
+    task = await yard.enqueue(definition, 1, options=ONCE)
+    await yard.drain()
+
+    row = await yard.row(task)
+    assert row.error is not None
+    assert row.error.type == "TaskDefinitionError"
+    assert "define its hooks" in row.error.message
+
+
+async def test_two_tasks_of_one_function_each_have_their_own_hooks_in_the_child(
+    yard: Yard, tmp_path: Path
+) -> None:
+    """The module knows the function under one name; the other is registered beside it."""
+    from tests.unit.worker import asking, declared  # noqa: PLC0415 - declares a task when imported
+
+    said = tmp_path / "said"
+    other = child(yard, declared.triple.__wrapped__, name="thrice", on_success=asking.succeeded)
+    yard.registry.add(declared.triple.definition)
+    for definition in (declared.triple.definition, other):
+        await yard.enqueue(definition, 4, options=EnqueueOptions(owner=str(said)))
+
+    await yard.drain(concurrency=1)
+
+    assert said.read_text().splitlines() == ["success 12"]
 
 
 async def test_a_declared_task_is_found_by_its_name_in_the_child(yard: Yard) -> None:
