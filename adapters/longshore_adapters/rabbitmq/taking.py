@@ -76,6 +76,7 @@ class Taking:
         self._consumes = Prefetch(names.queue)
         self._pace = Pace()
         self._on_at: float | None = None
+        self._asked_at = 0.0
         self._vigil = Vigil()
         self._watching: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -157,9 +158,11 @@ class Taking:
         self._watching = None
         if not self._waiters:
             return
+        on = self._on_at is not None
+        # One that was asked for a moment ago may well have nothing to say yet.
+        if self._channel is not None and (on or self._loop.time() >= self._asked_at + EVERY):
+            self._do(self._vigil.look(on=on))
         self._watching = self._loop.call_later(EVERY, self._look)
-        if self._channel is not None:
-            self._do(self._vigil.look(on=self._on_at is not None))
 
     def _do(self, step: Step) -> None:
         assert self._channel is not None  # noqa: S101 - said by who calls
@@ -200,6 +203,7 @@ class Taking:
         if self._consumes.are_many:
             data = self._cancelled()
         self._on_at = None
+        self._asked_at = self._loop.time()
         held = len(self._acks)
         data += self._consumes.more(self._channel, more, held, self._consumers.arguments())
         self._write(data)

@@ -323,3 +323,24 @@ async def test_a_consumer_of_an_empty_queue_is_trusted(monkeypatch: pytest.Monke
 
     assert len(await task) == 1
     assert broker.opened == 1
+
+
+async def test_a_consumer_that_was_asked_for_a_moment_ago_is_not_suspect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taking, "EVERY", 0.2)
+    broker = Broker()
+    await received(broker, 1)
+    look = broker.loop.time() + 0.2
+    monkeypatch.setattr(taking, "EVERY", 60)
+
+    while broker.loop.time() < look - 0.05:
+        await asyncio.sleep(0.01)
+    task = begun(broker.taking.receive(1, 60))
+    while broker.loop.time() < look + 0.05:
+        await asyncio.sleep(0.01)
+    broker.begin()
+    broker.deliver(1)
+
+    assert len(await task) == 1
+    assert broker.dropped == 0
