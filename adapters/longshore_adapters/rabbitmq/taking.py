@@ -218,9 +218,10 @@ class Taking:
     def _stop(self) -> None:
         """Let the broker send nothing more, and give back what nobody came for."""
         self._linger = None
-        if self._waiters or not self._consumes.allowed or self._channel is None:
+        if self._waiters or self._channel is None:
             return
-        self._write(self._cancelled())
+        if self._consumes.allowed:
+            self._write(self._cancelled())
         self.release([self._buffer.popleft() for _ in range(len(self._buffer))])
 
     def _stay(self) -> None:
@@ -229,7 +230,8 @@ class Taking:
             self._linger = None
 
     def _leave(self) -> None:
-        if not self._waiters and self._linger is None and self._consumes.allowed:
+        left = self._consumes.allowed or self._buffer
+        if left and not self._waiters and self._linger is None:
             self._linger = self._loop.call_later(LINGER, self._stop)
 
     # -- what comes
@@ -247,6 +249,8 @@ class Taking:
                     self._on_at = self._loop.time()
             elif event.method == frames.CANCEL:
                 self._consumes.ended(frames.read_tag(event.arguments))
+                if not self._consumes.allowed:
+                    self._acks.mark()
                 self._ask()
         self._hand_out()
 

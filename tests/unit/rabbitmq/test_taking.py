@@ -344,3 +344,31 @@ async def test_a_consumer_that_was_asked_for_a_moment_ago_is_not_suspect(
 
     assert len(await task) == 1
     assert broker.dropped == 0
+
+
+async def test_what_came_for_nobody_goes_back_although_a_release_ended_the_consumer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taking, "LINGER", 0.01)
+    broker = Broker()
+    task = begun(broker.taking.receive(1, 5))
+    await asyncio.sleep(0)
+    broker.deliver(3)
+
+    broker.taking.release(await task)
+    async with asyncio.timeout(5):
+        while broker.count(frames.NACK) < 3:
+            await asyncio.sleep(0.005)
+
+    assert broker.taking.held == 0
+    assert broker.count(frames.CANCEL) == 1
+
+
+async def test_what_an_ended_consumer_brought_makes_the_next_bring_no_more() -> None:
+    broker = Broker()
+    await received(broker, 5)
+
+    broker.taking.came([Incoming(1, frames.CANCEL, fields.short("longshore-1") + b"\1")])
+    await received(broker, 2)
+
+    assert broker.prefetches == [5, 2]
