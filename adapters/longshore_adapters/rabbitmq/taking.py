@@ -76,6 +76,7 @@ class Taking:
         self._consumes = Prefetch(names.queue)
         self._pace = Pace()
         self._on_at: float | None = None
+        self._asked_at = 0.0
         self._vigil = Vigil()
         self._watching: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -157,9 +158,11 @@ class Taking:
         self._watching = None
         if not self._waiters:
             return
+        on = self._on_at is not None
+        # One that was asked for a moment ago may well have nothing to say yet.
+        if self._channel is not None and (on or self._loop.time() >= self._asked_at + EVERY):
+            self._do(self._vigil.look(on=on))
         self._watching = self._loop.call_later(EVERY, self._look)
-        if self._channel is not None:
-            self._do(self._vigil.look(on=self._on_at is not None))
 
     def _do(self, step: Step) -> None:
         assert self._channel is not None  # noqa: S101 - said by who calls
@@ -200,6 +203,7 @@ class Taking:
         if self._consumes.are_many:
             data = self._cancelled()
         self._on_at = None
+        self._asked_at = self._loop.time()
         held = len(self._acks)
         data += self._consumes.more(self._channel, more, held, self._consumers.arguments())
         self._write(data)
@@ -214,9 +218,10 @@ class Taking:
     def _stop(self) -> None:
         """Let the broker send nothing more, and give back what nobody came for."""
         self._linger = None
-        if self._waiters or not self._consumes.allowed or self._channel is None:
+        if self._waiters or self._channel is None:
             return
-        self._write(self._cancelled())
+        if self._consumes.allowed:
+            self._write(self._cancelled())
         self.release([self._buffer.popleft() for _ in range(len(self._buffer))])
 
     def _stay(self) -> None:
@@ -225,7 +230,8 @@ class Taking:
             self._linger = None
 
     def _leave(self) -> None:
-        if not self._waiters and self._linger is None and self._consumes.allowed:
+        left = self._consumes.allowed or self._buffer
+        if left and not self._waiters and self._linger is None:
             self._linger = self._loop.call_later(LINGER, self._stop)
 
     # -- what comes
@@ -243,6 +249,8 @@ class Taking:
                     self._on_at = self._loop.time()
             elif event.method == frames.CANCEL:
                 self._consumes.ended(frames.read_tag(event.arguments))
+                if not self._consumes.allowed:
+                    self._acks.mark()
                 self._ask()
         self._hand_out()
 

@@ -323,3 +323,52 @@ async def test_a_consumer_of_an_empty_queue_is_trusted(monkeypatch: pytest.Monke
 
     assert len(await task) == 1
     assert broker.opened == 1
+
+
+async def test_a_consumer_that_was_asked_for_a_moment_ago_is_not_suspect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taking, "EVERY", 0.2)
+    broker = Broker()
+    await received(broker, 1)
+    look = broker.loop.time() + 0.2
+    monkeypatch.setattr(taking, "EVERY", 60)
+
+    while broker.loop.time() < look - 0.05:
+        await asyncio.sleep(0.01)
+    task = begun(broker.taking.receive(1, 60))
+    while broker.loop.time() < look + 0.05:
+        await asyncio.sleep(0.01)
+    broker.begin()
+    broker.deliver(1)
+
+    assert len(await task) == 1
+    assert broker.dropped == 0
+
+
+async def test_what_came_for_nobody_goes_back_although_a_release_ended_the_consumer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taking, "LINGER", 0.01)
+    broker = Broker()
+    task = begun(broker.taking.receive(1, 5))
+    await asyncio.sleep(0)
+    broker.deliver(3)
+
+    broker.taking.release(await task)
+    async with asyncio.timeout(5):
+        while broker.count(frames.NACK) < 3:
+            await asyncio.sleep(0.005)
+
+    assert broker.taking.held == 0
+    assert broker.count(frames.CANCEL) == 1
+
+
+async def test_what_an_ended_consumer_brought_makes_the_next_bring_no_more() -> None:
+    broker = Broker()
+    await received(broker, 5)
+
+    broker.taking.came([Incoming(1, frames.CANCEL, fields.short("longshore-1") + b"\1")])
+    await received(broker, 2)
+
+    assert broker.prefetches == [5, 2]
