@@ -291,7 +291,7 @@ async def test_processor_time_is_counted_for_each_attempt_anew(yard: Yard) -> No
 
 async def test_a_child_is_killed_at_its_timeout(yard: Yard, tmp_path: Path) -> None:
     path = tmp_path / "pid"
-    definition = child(yard, handlers.sleeps, timeout=timedelta(seconds=3))
+    definition = child(yard, handlers.sleeps, timeout=timedelta(seconds=6))
     task = await yard.enqueue(definition, str(path), options=ONCE)
 
     await yard.drain()
