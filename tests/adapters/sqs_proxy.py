@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MEBIBYTES = 4 * 1024**2
 CEILING = 43_200
+LATE = 0.5
 _OWN = {"host", "content-length"}
 
 
@@ -23,11 +24,13 @@ _OWN = {"host", "content-length"}
 class Proxy:
     """Asks `fault` about each request: None lets it pass; else one of the ways below.
 
-    `lose` drops the connection after the request was carried out, `cut` before it; `throttle`
+    `late` has it carried out a while after it came; `lose` drops the connection after it was
+    carried out, `cut` before; `throttle`
     answers as SQS does when it is asked too often, `broken` as a balancer without servers, and
     `garbled` says yes in no language of SQS;
     `entries` fails every fifth entry, `ceiling` those that would hide a message for 12 hours.
-    Each answer takes `pause` seconds longer.
+    `spoilt` refuses the request as a whole, `deny` its caller.
+    Each answer takes `pause` seconds longer. `most` are the requests that waited for it at once.
     """
 
     url: str = ""
@@ -38,6 +41,8 @@ class Proxy:
     )
     entry: int = 0
     pause: float = 0.0
+    waiting: int = 0
+    most: int = 0
 
     def next(self, operation: str, fault: str, times: int = 1) -> None:
         """Let the next calls of an operation go wrong."""
@@ -68,9 +73,15 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
             body: dict[str, Any] = json.loads(await request.read())
             proxy.asked[operation] += 1
             proxy.bodies.append((operation, body))
+            proxy.waiting += 1
+            proxy.most = max(proxy.most, proxy.waiting)
             await asyncio.sleep(proxy.pause)
+            proxy.waiting -= 1
             match proxy.fault(operation, body):
                 case None:
+                    return await passed(request, body)
+                case "late":
+                    await asyncio.sleep(LATE)
                     return await passed(request, body)
                 case "lose":
                     await passed(request, body)
@@ -141,6 +152,8 @@ _WAYS: dict[str, Callable[[web.Request], web.Response]] = {
     "broken": lambda _: web.Response(status=503, text="<html>no backend</html>"),
     "cut": dropped,
     "garbled": lambda _: web.Response(text="<html>sign in to this network</html>"),
+    "deny": lambda _: refused("AccessDeniedException", 400),
+    "spoilt": lambda _: refused("InvalidMessageContents", 400),
     "throttle": lambda _: refused("RequestThrottled", 403),
 }
 

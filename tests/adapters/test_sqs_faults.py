@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -129,6 +130,62 @@ async def test_a_fifo_receive_whose_answer_is_lost_is_repeated_under_its_name(
 
     assert attempts[0] == attempts[1]
     assert len(set(attempts[1:])) == len(attempts[1:])
+    await queue.delete()
+
+
+async def test_a_group_is_sent_in_its_order_however_late_a_request_arrives(
+    proxy: Proxy, backend: Backend, name: str
+) -> None:
+    assert backend.queue is not None
+    queue = backend.queue(f"{name}.fifo")
+    await queue.declare()
+    proxy.next("SendMessageBatch", "late")
+
+    await queue.send([replace(each, group="g") for each in numbered(20)])
+
+    bodies: list[bytes] = []
+    while len(bodies) < 20:
+        [held] = await take(queue, 1)
+        bodies.append(held.body)
+        await queue.ack([held])
+    assert bodies == [b"%d" % number for number in range(20)]
+    await queue.delete()
+
+
+@pytest.mark.parametrize(("groups", "at_once"), [(1, 1), (40, 4)])
+async def test_requests_wait_for_one_another_only_where_they_share_a_group(
+    proxy: Proxy, backend: Backend, name: str, groups: int, at_once: int
+) -> None:
+    assert backend.queue is not None
+    queue = backend.queue(f"{name}.fifo")
+    await queue.declare()
+    await queue.send([message()])
+    proxy.pause, proxy.most = 0.2, 0
+
+    answers = await queue.send(
+        [replace(each, group=f"g{place % groups}") for place, each in enumerate(numbered(40))]
+    )
+
+    assert answers == [None] * 40
+    assert proxy.most == at_once
+    await queue.delete()
+
+
+async def test_a_group_keeps_its_order_where_one_message_of_a_request_spoils_it(
+    proxy: Proxy, backend: Backend, name: str
+) -> None:
+    """The request is refused as a whole, and each of its messages sent alone."""
+    assert backend.queue is not None
+    queue = backend.queue(f"{name}.fifo")
+    await queue.declare()
+    proxy.fault = lambda _, body: "spoilt" if len(body.get("Entries", ())) > 1 else None
+    await queue.send([message()])
+    proxy.pause, proxy.most = 0.05, 0
+
+    answers = await queue.send([replace(each, group="g") for each in numbered(5)])
+
+    assert answers == [None] * 5
+    assert proxy.most == 1
     await queue.delete()
 
 

@@ -2,6 +2,9 @@
 
 A request goes as soon as it is full, or after a moment's linger. While as many are on their way
 as may be, what comes gathers behind them, so that load makes full requests by itself.
+
+Of two requests on their way either may arrive first, so those of a FIFO queue that share a group go
+one by one.
 """
 
 from __future__ import annotations
@@ -54,17 +57,22 @@ class Batcher:
         *,
         linger: float,
         eager: bool = False,
+        ordered: bool = False,
     ) -> None:
-        """`linger` is seconds; an `eager` one does not wait while nothing else is on its way."""
+        """`linger` is seconds; an `eager` one does not wait while nothing else is on its way.
+
+        An `ordered` one sends messages, and keeps the order of each group.
+        """
         self._connection = connection
         self._purpose = purpose
         self._operation = operation
         self._queue = queue
         self._linger = linger
         self._eager = eager
+        self._ordered = ordered
         self._waiting: deque[tuple[Entry, _Call, int]] = deque()
         self._timer: asyncio.Handle | None = None
-        self._requests: set[asyncio.Task[None]] = set()
+        self._requests: dict[asyncio.Task[None], set[str]] = {}
 
     async def add(self, entries: Sequence[Entry]) -> list[LongshoreError | None]:
         """Answer each entry, when its request is answered; a cancelled call's entries still go."""
@@ -85,17 +93,24 @@ class Batcher:
         """Send what is full; where the linger is over, the rest as well."""
         while self._waiting and len(self._requests) < MOST_REQUESTS:
             batch, full = self._next()
+            groups = self._groups(batch)
+            if not all(groups.isdisjoint(others) for others in self._requests.values()):
+                return
             if not full and not due:
                 self._wait()
                 return
             for _ in batch:
                 self._waiting.popleft()
             request = asyncio.ensure_future(self._request(batch))
-            self._requests.add(request)
+            self._requests[request] = groups
             request.add_done_callback(self._ended)
         if self._timer is not None and not self._waiting:
             self._timer.cancel()
             self._timer = None
+
+    def _groups(self, batch: Sequence[tuple[Entry, _Call, int]]) -> set[str]:
+        """Whose order is at stake."""
+        return {item[0].fields["MessageGroupId"] for item in batch} if self._ordered else set()
 
     def _wait(self) -> None:
         if self._timer is None:
@@ -118,7 +133,7 @@ class Batcher:
         self._pump(due=True)
 
     def _ended(self, request: asyncio.Task[None]) -> None:
-        self._requests.discard(request)
+        del self._requests[request]
         self._pump(due=False)
 
     async def _request(self, items: Sequence[tuple[Entry, _Call, int]]) -> None:
@@ -156,5 +171,9 @@ class Batcher:
             batch.fail(error)
             return
         parts = batch.split()
-        await asyncio.gather(*(self._ask(part) for part in parts))
+        if self._ordered:
+            for part in parts:
+                await self._ask(part)
+        else:
+            await asyncio.gather(*(self._ask(part) for part in parts))
         batch.joined(parts)
