@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from tests.bench.telemetry.__main__ import KINDS, measure, span_cost
+from tests.bench.telemetry.__main__ import KINDS, attempts, drains, measure
+from tests.bench.telemetry.attempts import measured
 
 
 def test_every_kind_of_drain_is_measured() -> None:
-    least = measure(tasks=1000, rounds=1, before=None)
+    took = measure(tasks=1000, rounds=1, before=None)
 
-    assert set(least) == set(KINDS)
-    assert all(0 < seconds < 60 for seconds in least.values())
-    assert 0 < span_cost(100) < 1
+    assert set(took) == set(KINDS)
+    assert all(0 < one < 60 for seconds in took.values() for one in seconds)
+    assert len(list(drains(took, 1000))) == len(KINDS)
+
+
+def test_every_kind_of_attempt_is_measured_beside_the_bare_sdk() -> None:
+    least = measured(batches=1, rounds=1)
+
+    assert {"none, bare", "sampled, bare", "every, bare", "nothing"} <= set(least)
+    assert all(0 < seconds < 1 for seconds in least.values())
+    assert len(list(attempts(least))) == len(KINDS) - 1

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from longshore.settings import Settings
 
 DEADLINE = 40.0
+Shape: TypeAlias = tuple[str, str, str | None, list[str]]
 Row: TypeAlias = tuple[str, str, str | None, list[str], dict[str, object], str]
 
 
@@ -160,7 +161,7 @@ def tree(spans: Sequence[ReadableSpan], replaced: Mapping[str, str]) -> list[Row
     return rows
 
 
-def shape(spans: Sequence[ReadableSpan]) -> list[tuple[str, str, str | None, list[str]]]:
+def shape(spans: Sequence[ReadableSpan]) -> list[Shape]:
     """Only how spans hang together: name, kind, parent and links, in an order of their own."""
     return sorted(row[:4] for row in tree(spans, {}))
 

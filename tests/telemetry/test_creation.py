@@ -13,6 +13,7 @@ from tests.telemetry.observed import observed, shape
 
 if TYPE_CHECKING:
     from longshore.settings import Settings
+    from tests.telemetry.observed import Shape
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,7 +38,7 @@ async def test_a_delay_past_the_brokers_own_leaves_the_creation_as_it_was(
         await app.work(task)
         spans = app.spans()
 
-    expected: list[tuple[str, str, str | None, list[str]]] = [
+    expected: list[Shape] = [
         ("request", "INTERNAL", None, []),
         ("send default", "PRODUCER", "request", []),
         ("receive default", "CLIENT", None, ["send default"]),
@@ -73,15 +74,14 @@ async def test_a_redrive_of_a_dead_letter_leaves_the_creation_as_it_was(
         await app.work(task, run=1)
         spans = app.spans()
 
-    assert shape(spans) == sorted(
-        [
-            ("request", "INTERNAL", None, []),
-            ("send default", "PRODUCER", "request", []),
-            ("receive default", "CLIENT", None, ["send default"]),
-            ("process default", "CONSUMER", "send default", ["send default"]),
-            ("receive default #2", "CLIENT", None, ["send default"]),
-            ("process default #2", "CONSUMER", None, ["process default", "send default"]),
-        ]
-    )
+    expected: list[Shape] = [
+        ("request", "INTERNAL", None, []),
+        ("send default", "PRODUCER", "request", []),
+        ("receive default", "CLIENT", None, ["send default"]),
+        ("process default", "CONSUMER", "send default", ["send default"]),
+        ("receive default #2", "CLIENT", None, ["send default"]),
+        ("process default #2", "CONSUMER", None, ["process default", "send default"]),
+    ]
+    assert shape(spans) == sorted(expected)
     runs = [(one.attributes or {})["longshore.task.run"] for one in spans if "process" in one.name]
     assert runs == [0, 1]

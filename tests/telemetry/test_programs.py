@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from opentelemetry.proto.metrics.v1 import (  # pyright: ignore[reportMissingTypeStubs] - generated
-    metrics_pb2,
-)
+from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from longshore.settings import Settings
 from longshore.telemetry.instruments import MESSAGE_STATES

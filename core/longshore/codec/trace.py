@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from longshore.message import Message
 
 _W3C: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.ASCII)
+_PLAIN: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+"""What nearly all are: the version of today, in one look."""
 _XRAY: Final = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})", re.ASCII | re.IGNORECASE)
 _SPAN: Final = re.compile(r"[0-9a-f]{16}", re.ASCII | re.IGNORECASE)
 _LONGEST: Final = 512
@@ -54,6 +56,8 @@ def valid_traceparent(text: str | None) -> str | None:
     """Answer a traceparent that the W3C's rules allow, or None."""
     if text is None or len(text) > _LONGEST:
         return None
+    if _PLAIN.fullmatch(text) is not None:
+        return text
     parts = _W3C.fullmatch(text)
     if parts is None or parts[1] == "ff" or (parts[1] == "00" and parts[4] is not None):
         return None

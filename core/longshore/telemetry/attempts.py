@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore.protocol import End
 from longshore.telemetry import instruments as table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Context as Variables
 
     from longshore.protocol import Outcome
@@ -16,19 +17,51 @@ if TYPE_CHECKING:
     from longshore.telemetry.tracing import ProcessSpan
 
 _WORDS = {End.SUCCESS: "succeeded", End.CANCEL: "cancelled", End.GIVE_BACK: "given_back"}
+_MOST_ENDS: Final = 100
+
+
+class Attempts:
+    """Counts the attempts of one task in one queue; values are added up by the batch."""
+
+    __slots__ = ("_ends", "_tallies", "_where", "retried", "waited")
+
+    def __init__(self, tallies: Tallies, where: tuple[str, str, str]) -> None:
+        """`where` are system, destination and task."""
+        self._tallies = tallies
+        self._where = where
+        self.retried = tallies.pending(table.TASK_RETRIES, where)
+        self.waited = tallies.pending(table.TASK_WAIT, where)
+        self._ends: dict[
+            tuple[str, str | None], tuple[Callable[[float], None], Callable[[float], None]]
+        ] = {}
+
+    def ended(self, word: str, error: str | None, seconds: float) -> None:
+        """Count the end of one."""
+        found = self._ends.get((word, error))
+        if found is None:
+            if len(self._ends) >= _MOST_ENDS:
+                error = None if error is None else table.UNKNOWN
+            found = self._ends[word, error] = (
+                self._tallies.pending(table.TASK_ATTEMPTS, (*self._where, word)),
+                self._tallies.pending(table.PROCESS_DURATION, (*self._where, error)),
+            )
+        count, took = found
+        count(1)
+        took(seconds)
+
+    def refused(self) -> None:
+        """Count a lost lease."""
+        self._tallies.add(table.LEASES_LOST, self._where)
 
 
 class Observed:
     """One attempt under observation. Nothing here raises, and nothing waits."""
 
-    __slots__ = ("_destination", "_span", "_system", "_tallies", "_task")
+    __slots__ = ("_attempts", "_span")
 
-    def __init__(
-        self, tallies: Tallies, names: tuple[str, str, str], span: ProcessSpan | None
-    ) -> None:
-        """`names` are system, destination and task."""
-        self._tallies = tallies
-        self._system, self._destination, self._task = names
+    def __init__(self, attempts: Attempts | None, span: ProcessSpan | None) -> None:
+        """Without `attempts` nobody counts."""
+        self._attempts = attempts
         self._span = span
 
     @property
@@ -52,13 +85,12 @@ class Observed:
         else:
             error = table.LOST
             self.refused()
-        where = (self._system, self._destination, self._task)
-        self._tallies.add(table.TASK_ATTEMPTS, (*where, word))
-        self._tallies.observe(table.PROCESS_DURATION, (*where, error), seconds)
+        if self._attempts is not None:
+            self._attempts.ended(word, error, seconds)
         if self._span is not None:
             self._span.end(word, error, outcome)
 
     def refused(self) -> None:
         """Say that the log did not take the outcome: the lease was lost meanwhile."""
-        where = (self._system, self._destination, self._task)
-        self._tallies.add(table.LEASES_LOST, where)
+        if self._attempts is not None:
+            self._attempts.refused()

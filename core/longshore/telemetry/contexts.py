@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, unquote_plus
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 _LONGEST_STATE: Final = 512
+_REMEMBERED: Final = 1024
+_FLAGS: Final = {"00": TraceFlags(TraceFlags.DEFAULT), "01": TraceFlags(TraceFlags.SAMPLED)}
+_ODD: Final = "13579bdf"
 
 
 class _Any:
@@ -39,8 +43,12 @@ ANY: Final = _Any()
 """For baggage that was chosen before."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read(traceparent: str, tracestate: str = "") -> SpanContext:
-    """Read a traceparent that was found valid; a bad tracestate is none."""
+    """Read a traceparent that was found valid; a bad tracestate is none.
+
+    What a poll links to is read again where the attempt begins, so the last ones are remembered.
+    """
     state = DEFAULT_TRACE_STATE
     if 0 < len(tracestate) <= _LONGEST_STATE:
         state = TraceState.from_header([tracestate])
@@ -48,9 +56,29 @@ def read(traceparent: str, tracestate: str = "") -> SpanContext:
         int(traceparent[3:35], 16),
         int(traceparent[36:52], 16),
         is_remote=True,
-        trace_flags=TraceFlags(int(traceparent[53:55], 16)),
+        trace_flags=_flags(traceparent[53:55]),
         trace_state=state,
     )
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether it says so: the lowest bit of its flags."""
+    return traceparent[54] in _ODD
+
+
+def here(traceparent: str) -> SpanContext:
+    """Read one as the context of a span of this process."""
+    return SpanContext(
+        int(traceparent[3:35], 16),
+        int(traceparent[36:52], 16),
+        is_remote=False,
+        trace_flags=_flags(traceparent[53:55]),
+    )
+
+
+def _flags(text: str) -> TraceFlags:
+    known = _FLAGS.get(text)
+    return TraceFlags(int(text, 16)) if known is None else known
 
 
 def written(context: SpanContext) -> str:

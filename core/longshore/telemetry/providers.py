@@ -20,7 +20,6 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     MetricExporter,
-    MetricReader,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
@@ -52,7 +51,7 @@ class Providers:
     ) -> None:
         """Make and set the global provider of each signal that has an exporter."""
         self._ends: list[Callable[[], object]] = []
-        self._readers: list[MetricReader] = []
+        self._readers: list[Any] = []
         self.whole = False
         """Whether every reader of metrics takes Longshore's own as they stand."""
         self._resource = _resource()
@@ -67,10 +66,8 @@ class Providers:
     def after_fork(self) -> None:
         """Be ready to end; a forked child has lost the thread that does so."""
         for reader in self._readers:
-            if hasattr(
-                reader, "_export_lock"
-            ):  # the parent may have been in the midst of an export
-                reader._export_lock = threading.Lock()  # noqa: SLF001 - the SDK renews all but this
+            # The parent may have been in the midst of an export: the SDK renews all locks but this.
+            reader._export_lock = threading.Lock()  # noqa: SLF001 - as said
         self._asked, self._done = threading.Event(), threading.Event()
         # Made now, because no thread can be started while the interpreter ends.
         threading.Thread(target=self._end, name="longshore-telemetry", daemon=True).start()

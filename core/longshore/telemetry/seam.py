@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from longshore.telemetry import instruments as table
-from longshore.telemetry.attempts import Observed
+from longshore.telemetry.attempts import Attempts, Observed
 from longshore.telemetry.naming import destination
 from longshore.telemetry.queues import InstrumentedQueue, by_reason, with_xray
 from longshore.telemetry.rows import (
@@ -59,6 +59,7 @@ class Seam:
         self.tracing = tracing
         self._known: Callable[[str], bool] = frozenset[str]().__contains__
         self._broken = False
+        self._attempts: dict[tuple[str, str], Attempts] = {}
 
     # ------------------------------------------------------------------ ports
 
@@ -168,6 +169,7 @@ class Seam:
         """Count what came, and trace the poll that brought it."""
         key = ("receive", *self._where(queue))
         self.tallies.add(table.CONSUMED_MESSAGES, key, len(deliveries))
+        self.tallies.fold()
         if self.tracing is not None:
             try:
                 self.tracing.received(queue, deliveries, began)
@@ -209,25 +211,33 @@ class Seam:
         began_at: datetime,
     ) -> Observed:
         """Observe an attempt that begins now. Call in the thread of the loop."""
-        names = (self.system, destination(self.system, spec.queue), self._task(spec.name))
-        if ctx.attempt > 1:
-            self.tallies.add(table.TASK_RETRIES, names)
-        elif not ctx.run:
+        attempts = self._attempts_of(spec) if self.tallies.counts else None
+        if attempts is not None and ctx.attempt > 1:
+            attempts.retried(1)
+        elif attempts is not None and not ctx.run:
             waited = began_at - max(spec.created_at, message.notbefore or spec.created_at)
-            self.tallies.observe(table.TASK_WAIT, names, max(waited.total_seconds(), 0.0))
+            attempts.waited(max(waited.total_seconds(), 0.0))
         span: ProcessSpan | None = None
         if self.tracing is not None:
             try:
                 span = self.tracing.process(ctx, message, delivery)
             except Exception:  # noqa: BLE001 - a task runs, whatever its trace may come to
                 self._complain()
-        return Observed(self.tallies, names, span)
+        return Observed(attempts, span)
+
+    def _attempts_of(self, spec: TaskSpec) -> Attempts:
+        found = self._attempts.get((spec.queue, spec.name))
+        if found is None:
+            where = (*self._where(spec.queue), self._task(spec.name))
+            found = self._attempts[spec.queue, where[-1]] = Attempts(self.tallies, where)
+        return found
 
     # ------------------------------------------------------------------ gauges
 
     def knows(self, tasks: Callable[[str], bool]) -> None:
         """Let tasks that are known so be told apart by name; all others are one."""
         self._known = tasks
+        self._attempts = {}
 
     def worker(self, slots: Callable[[], tuple[int, int, int]]) -> Callable[[], None]:
         """Have a worker's slots read: in all, running, and held; answers how to stop."""

@@ -7,12 +7,12 @@ than one. Whoever exports reads it now and then.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from longshore.telemetry.instruments import UNKNOWN, buckets
+from longshore.telemetry.instruments import UNKNOWN, Kind, buckets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,6 +51,20 @@ class Distribution:
         self.least = min(self.least, value)
         self.most = max(self.most, value)
 
+    def extend(self, values: list[float]) -> None:
+        """Count values, all at once; they are sorted."""
+        values.sort()
+        below = 0
+        for place, bound in enumerate(self.bounds):
+            upto = bisect_right(values, bound, below)
+            self.counts[place] += upto - below
+            below = upto
+        self.counts[-1] += len(values) - below
+        self.total += sum(values)
+        self.count += len(values)
+        self.least = min(self.least, values[0])
+        self.most = max(self.most, values[-1])
+
     def copy(self) -> Distribution:
         """Answer what was counted so far."""
         return Distribution(
@@ -64,8 +78,12 @@ class Tallies:
     A key holds the values of an instrument's attributes, in their order; None where one is absent.
     """
 
+    counts: ClassVar[bool] = True
+    """Whether anything is kept; else nobody need count."""
+
     def __init__(self) -> None:
         """Start empty."""
+        self._pending: dict[tuple[str, Key], tuple[Instrument, list[float]]] = {}
         self.reset()
         self._listeners: list[Callable[[Instrument, Mapping[str, str], float], None]] = []
 
@@ -76,26 +94,64 @@ class Tallies:
         self._gauges: dict[str, dict[Key, tuple[float, float]]] = {}
         self._distributions: dict[str, dict[Key, Distribution]] = {}
         self._reads: dict[str, list[Read]] = {}
+        for _, values in self._pending.values():
+            values.clear()
         self.began = time.time_ns()
 
     def add(self, instrument: Instrument, key: Key, number: float = 1) -> None:
         """Add to a counter."""
         with self._lock:
-            counter = self._counters.setdefault(instrument.name, {})
-            key = _bounded(counter, key)
-            counter[key] = counter.get(key, 0) + number
+            self._count(instrument, key, number)
 
     def observe(self, instrument: Instrument, key: Key, value: float) -> None:
         """Add a value to a distribution."""
         with self._lock:
-            found = self._distributions.setdefault(instrument.name, {})
-            one = found.get(key)
-            if one is None:
-                key = _bounded(found, key)
-                one = found.setdefault(key, Distribution(buckets(instrument)))
-            one.add(value)
-        for tell in self._listeners:
-            tell(instrument, named(instrument, key), value)
+            self._distribution(instrument, key).add(value)
+        self._tell(instrument, key, (value,))
+
+    def pending(self, instrument: Instrument, key: Key) -> Callable[[float], None]:
+        """Answer what takes values of a counter or distribution at the least cost: a list's append.
+
+        They are added up when somebody reads, and by `fold`, which is to be called now and then.
+        """
+        with self._lock:
+            _, values = self._pending.setdefault((instrument.name, key), (instrument, []))
+        return values.append
+
+    def fold(self) -> None:
+        """Add up what is pending."""
+        for (_, key), (instrument, values) in tuple(self._pending.items()):
+            if values:
+                self._tell(instrument, key, self._add_up(instrument, key, values))
+
+    def _add_up(self, instrument: Instrument, key: Key, values: list[float]) -> list[float]:
+        with self._lock:
+            taken = values[:]
+            del values[: len(taken)]  # more may have come meanwhile
+            if taken and instrument.kind is Kind.COUNTER:
+                self._count(instrument, key, sum(taken))
+            elif taken:
+                self._distribution(instrument, key).extend(taken)
+        return taken
+
+    def _count(self, instrument: Instrument, key: Key, number: float) -> None:
+        counter = self._counters.setdefault(instrument.name, {})
+        key = _bounded(counter, key)
+        counter[key] = counter.get(key, 0) + number
+
+    def _distribution(self, instrument: Instrument, key: Key) -> Distribution:
+        found = self._distributions.setdefault(instrument.name, {})
+        one = found.get(key)
+        if one is None:
+            one = found.setdefault(_bounded(found, key), Distribution(buckets(instrument)))
+        return one
+
+    def _tell(self, instrument: Instrument, key: Key, values: Iterable[float]) -> None:
+        if self._listeners and instrument.kind is Kind.HISTOGRAM:
+            attributes = named(instrument, key)
+            for value in values:
+                for tell in self._listeners:
+                    tell(instrument, attributes, value)
 
     def set(self, instrument: Instrument, key: Key, value: float, *, keep: float) -> None:
         """Set a gauge; it is forgotten after `keep` seconds, unless it is set again."""
@@ -115,6 +171,7 @@ class Tallies:
 
     def series(self, instrument: Instrument) -> list[Series]:
         """Answer a counter's or gauge's values, as they stand now."""
+        self.fold()
         now = time.monotonic()
         with self._lock:
             values = dict(self._counters.get(instrument.name, {}))
@@ -129,6 +186,7 @@ class Tallies:
 
     def distributions(self, instrument: Instrument) -> list[tuple[Mapping[str, str], Distribution]]:
         """Answer a histogram's series, as they stand now."""
+        self.fold()
         with self._lock:
             found = self._distributions.get(instrument.name, {})
             return [(named(instrument, key), one.copy()) for key, one in found.items()]
@@ -136,6 +194,8 @@ class Tallies:
 
 class Uncounted(Tallies):
     """Counts nothing, where nobody asked for metrics."""
+
+    counts = False
 
     def add(self, instrument: Instrument, key: Key, number: float = 1) -> None:
         """Do nothing."""

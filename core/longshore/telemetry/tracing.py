@@ -32,7 +32,7 @@ from longshore.telemetry.ids import Derived, derived
 from longshore.telemetry.naming import destination, extras
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextvars import Context as Variables
 
     from opentelemetry.trace import Span, Tracer
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 FRESH: Final = timedelta(hours=1)
 """A task that is to wait longer than this begins a trace of its own: none is days long."""
 _NONE: Final = Context()
+_NOTHING: Final[Mapping[str, str]] = {}
 _FOLLOWS: Final = "remoteParentNotSampled:AlwaysOffSampler"
 """How a sampler says of itself that nothing is recorded below what was not."""
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -110,77 +111,94 @@ class Tracing:
         sampler = getattr(tracer, "sampler", None)
         told = "" if sampler is None else str(sampler.get_description())
         self._follows = self._ids is not None and _FOLLOWS in told
-        self._common: dict[tuple[str, str, str], dict[str, str]] = {}
+        self._common: dict[tuple[str, str, str], tuple[str, dict[str, str]]] = {}
 
-    def attributes(self, operation: str, kind: str, queue: str, task: str = "") -> dict[str, str]:
-        """Answer what all spans of an operation on a queue share; do not change it."""
+    def named(
+        self, operation: str, kind: str, queue: str, task: str = ""
+    ) -> tuple[str, dict[str, str]]:
+        """Answer the name and the attributes that all spans of an operation on a queue share.
+
+        Do not change them: they are made once.
+        """
         known = (operation, queue, task)
         found = self._common.get(known)
         if found is None:
-            found = {
+            place = destination(self.system, queue)
+            attributes = {
                 "messaging.operation.name": operation,
                 "messaging.operation.type": kind,
                 "messaging.system": self.system,
-                "messaging.destination.name": destination(self.system, queue),
+                "messaging.destination.name": place,
                 **extras(self.system, self._prefix, queue),
             }
             if task:
-                found["longshore.task.name"] = task
+                attributes["longshore.task.name"] = task
+            found = (f"{operation} {place}", attributes)
             if len(self._common) < _MOST_NAMES:
                 self._common[known] = found
         return found
-
-    def name(self, operation: str, queue: str) -> str:
-        """Name a span."""
-        return f"{operation} {destination(self.system, queue)}"
 
     # ------------------------------------------------------------------ consumers
 
     def process(self, ctx: TaskContext, message: Message, delivery: Delivery | None) -> ProcessSpan:
         """Begin the span of an attempt, linked to its creation and to the attempt before."""
-        carrier = creation_of(message, {} if delivery is None else delivery.attributes)
-        creation = (
-            None if carrier is None else contexts.read(carrier.traceparent, carrier.tracestate)
-        )
-        span = self._attempt(ctx, message, delivery, creation)
+        carrier = creation_of(message, _NOTHING if delivery is None else delivery.attributes)
+        if carrier is not None and self._is_followed(ctx, message, carrier):
+            # What the sampler would say is known, and most tasks of a busy worker come here.
+            span: Span = NonRecordingSpan(contexts.here(carrier.traceparent))
+        else:
+            span = self._attempt(ctx, message, delivery, carrier)
         own = span.get_span_context()
         ctx.trace = (own.trace_id, own.span_id)
         inside = set_span_in_context(span, _NONE)
-        baggage = "" if carrier is None else carrier.baggage
-        if baggage:
-            inside = contexts.with_baggage(inside, baggage, self.options.baggage)
+        baggage = ""
+        if carrier is not None and carrier.baggage and self.options.baggage:
+            inside = contexts.with_baggage(inside, carrier.baggage, self.options.baggage)
             baggage = contexts.current_baggage(self.options.baggage, inside)
         return ProcessSpan(span, inside, baggage, always=self.options.always)
+
+    def _is_followed(self, ctx: TaskContext, message: Message, carrier: Carrier) -> bool:
+        """Whether an attempt is its creation's child, which was not sampled, and so is not either.
+
+        It goes by the ids of its creation then: no span of it will be looked for.
+        """
+        return (
+            self._follows
+            and (ctx.fence or ctx.attempt) == 1
+            and not contexts.is_sampled(carrier.traceparent)
+            and not carrier.tracestate
+            and self._is_child(message)
+        )
 
     def _attempt(
         self,
         ctx: TaskContext,
         message: Message,
         delivery: Delivery | None,
-        creation: SpanContext | None,
+        carrier: Carrier | None,
     ) -> Span:
+        creation = (
+            None if carrier is None else contexts.read(carrier.traceparent, carrier.tracestate)
+        )
         number = ctx.fence or ctx.attempt
         fresh = creation is not None and self._is_child(message)
-        trace_id, span_id = derived(ctx.task_id, number, creation)
         context = _NONE
         if fresh and number == 1 and creation is not None:
-            if self._follows and not creation.trace_flags.sampled:
-                # What the sampler would say is known, and most tasks of a busy worker come here.
-                return NonRecordingSpan(SpanContext(creation.trace_id, span_id, is_remote=False))
             context = contexts.under(creation, _NONE)
         if self._ids is not None:
-            self._ids.prepare(trace_id, span_id)
+            self._ids.prepare(*derived(ctx.task_id, number, creation))
         links = [] if creation is None else [Link(creation)]
         if number > 1 and self._ids is not None:
             links.append(Link(_before(ctx, number, creation, fresh=fresh)))
         origin = message.extensions.get("traceorigin")
         if isinstance(origin, str) and valid_traceparent(origin) is not None:
             links.append(Link(contexts.read(origin)))
+        name, common = self.named("process", "process", ctx.queue, ctx.task_name)
         return self.tracer.start_span(
-            self.name("process", ctx.queue),
+            name,
             context,
             kind=SpanKind.CONSUMER,
-            attributes=self._described(ctx, message, delivery),
+            attributes=self._described(common, ctx, message, delivery),
             links=links,
         )
 
@@ -194,12 +212,13 @@ class Tracing:
         due, made = message.notbefore, message.time
         return due is None or made is None or due - made <= FRESH
 
+    @staticmethod
     def _described(
-        self, ctx: TaskContext, message: Message, delivery: Delivery | None
+        common: Mapping[str, str], ctx: TaskContext, message: Message, delivery: Delivery | None
     ) -> dict[str, str | int]:
         own = None if delivery is None else delivery.message_id
         said: dict[str, str | int] = {
-            **self.attributes("process", "process", ctx.queue, ctx.task_name),
+            **common,
             "messaging.message.id": own or ctx.task_id,
             "longshore.task.id": ctx.task_id,
             "longshore.task.attempt": ctx.attempt,
@@ -225,23 +244,17 @@ class Tracing:
         self, operation: str, kind: str, queue: str, began: int, context: Context | None = _NONE
     ) -> Span:
         """Begin the span of a call for several messages, which was made before."""
+        name, attributes = self.named(operation, kind, queue)
         return self.tracer.start_span(
-            self.name(operation, queue),
-            context,
-            kind=SpanKind.CLIENT,
-            attributes=self.attributes(operation, kind, queue),
-            start_time=began,
+            name, context, kind=SpanKind.CLIENT, attributes=attributes, start_time=began
         )
 
     # ------------------------------------------------------------------ producers
 
     def creation(self, queue: str, task: str, task_id: str) -> Span:
         """Make the span of one message of several."""
-        span = self.tracer.start_span(
-            self.name("create", queue),
-            kind=SpanKind.PRODUCER,
-            attributes=self.attributes("create", "create", queue, task),
-        )
+        name, attributes = self.named("create", "create", queue, task)
+        span = self.tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=attributes)
         if span.is_recording():
             span.set_attribute("messaging.message.id", task_id)
         span.end()
@@ -249,11 +262,8 @@ class Tracing:
 
     def lone(self, queue: str, task: str, task_id: str) -> Span:
         """Begin the span of sending one message, whose context goes with it."""
-        span = self.tracer.start_span(
-            self.name("send", queue),
-            kind=SpanKind.PRODUCER,
-            attributes=self.attributes("send", "send", queue, task),
-        )
+        name, attributes = self.named("send", "send", queue, task)
+        span = self.tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=attributes)
         if span.is_recording():
             span.set_attribute("messaging.message.id", task_id)
         return span
@@ -297,7 +307,7 @@ def _before(
 def _linked(span: Span, parents: Iterable[str | None]) -> None:
     for parent in dict.fromkeys(parents):
         if parent is not None:
-            span.add_link(contexts.read(parent))
+            span.add_link(contexts.read(parent, ""))
 
 
 def _ended(span: Span, count: int, error: str | None) -> None:

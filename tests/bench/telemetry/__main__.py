@@ -1,21 +1,24 @@
-"""What telemetry costs a drain: `python -m tests.bench.telemetry [--before CHECKOUT]`.
+"""What telemetry costs: `python -m tests.bench.telemetry [--before CHECKOUT]`.
 
-Processor time of whole processes, in runs that alternate, because the clock on the wall says more
-of the other users of a machine than of us. The least of each kind counts. Every message carries the
-context of its creation.
+First what an attempt's telemetry takes by itself, beside the same spans of the bare SDK, in one
+process; then whole drains of SQLite. All is processor time, in runs that alternate, because the
+clock on the wall says more of the other users of a machine than of us. The least of each kind
+counts. Every message carries the context of its creation.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
 
 from longshore.client import Client, Preparer
 from longshore.definition import define
@@ -23,6 +26,10 @@ from longshore.draft import Draft
 from longshore.registry import find_adapter
 from longshore.settings import Settings
 from longshore.wiring import open_ports
+from tests.bench.telemetry.attempts import measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 KINDS = ("off", "metrics", "none", "sampled", "every")
@@ -63,61 +70,61 @@ async def fill(path: Path, tasks: int, each: int) -> None:
             await client.submit(preparer.records(drafts, now, Produced(each)))
 
 
-def measure(tasks: int, rounds: int, before: Path | None) -> dict[str, float]:
-    """The least processor seconds of each kind of drain."""
-    least: defaultdict[str, float] = defaultdict(lambda: float("inf"))
+def measure(tasks: int, rounds: int, before: Path | None) -> dict[str, list[float]]:
+    """Processor seconds of each kind of drain, round by round."""
+    took: defaultdict[str, list[float]] = defaultdict(list)
     kinds = [*KINDS, *(["before"] if before else [])]
     with tempfile.TemporaryDirectory() as folder:
         full = {each: Path(folder) / f"full-{each}.db" for each in set(PRODUCED.values())}
         for each, path in full.items():
             asyncio.run(fill(path, tasks, each))
-        for _ in range(rounds):
-            for kind in kinds:
+        for number in range(rounds):
+            # The order turns, so that none always comes after the same one.
+            turn = number % len(kinds)
+            for kind in kinds[turn:] + kinds[:turn]:
                 copy = Path(folder) / "run.db"
                 shutil.copy(full[PRODUCED.get(kind, 1)], copy)
-                python = before / ".venv/bin/python" if kind == "before" and before else None
-                least[kind] = min(least[kind], run(kind, copy, python))
+                took[kind].append(run(kind, copy, before if kind == "before" else None))
                 for used in Path(folder).glob("run.db*"):
                     used.unlink()
-    return dict(least)
+    return dict(took)
 
 
-def run(kind: str, database: Path, python: Path | None) -> float:
-    """One drain, in a process of its own."""
+def run(kind: str, database: Path, checkout: Path | None) -> float:
+    """One drain, in a process of its own; of another checkout's code where one is given."""
+    environment = dict(os.environ)
+    if checkout is not None:
+        environment["PYTHONPATH"] = f"{checkout}/core:{checkout}/adapters"
     said = subprocess.run(
-        [python or sys.executable, HERE / "drain.py", "off" if python else kind, database],
+        [sys.executable, HERE / "drain.py", "off" if checkout else kind, database],
         check=True,
         capture_output=True,
         text=True,
+        env=environment,
     )
     return float(said.stdout)
 
 
-def span_cost(number: int = 20_000) -> float:
-    """What the SDK itself takes for a span as ours, in seconds: six attributes and two links."""
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only to measure
-    from opentelemetry.sdk.trace.export import (  # noqa: PLC0415 - as above
-        BatchSpanProcessor,
-        SpanExporter,
-        SpanExportResult,
-    )
-    from opentelemetry.trace import Link, SpanContext, SpanKind  # noqa: PLC0415 - as above
+def drains(took: dict[str, list[float]], tasks: int) -> Iterator[str]:
+    """Of each kind the least, its ratio to the least without telemetry, and the rounds' ratios."""
+    for kind, seconds in took.items():
+        ratios = [one / off for one, off in zip(seconds, took["off"], strict=True)]
+        least = min(seconds)
+        yield (
+            f"{kind:10} {least / tasks * 1e6:7.1f} us/task, {least / min(took['off']):.3f} of off; "
+            f"by rounds {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
 
-    class Nowhere(SpanExporter):
-        def export(self, spans: object) -> SpanExportResult:
-            return SpanExportResult.SUCCESS
 
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=16_384))
-    tracer = provider.get_tracer("bare")
-    attributes = {f"attribute.{n}": "value" for n in range(10)}
-    link = Link(SpanContext(1, 1, is_remote=True))
-    began = time.process_time()
-    for _ in range(number):
-        tracer.start_span("x", kind=SpanKind.CONSUMER, attributes=attributes, links=[link]).end()
-    took = time.process_time() - began
-    provider.shutdown()
-    return took / number
+def attempts(least: dict[str, float]) -> Iterator[str]:
+    """Of each kind what an attempt takes, what of it is the bare SDK's, and what is left."""
+    nothing = least["nothing"]
+    for kind in KINDS[1:]:
+        whole, bare = least[kind] - nothing, least.get(f"{kind}, bare", 0.0)
+        yield (
+            f"{kind:10} {whole * 1e6:7.2f} us/attempt, the same spans of the bare SDK "
+            f"{bare * 1e6:.2f}: {(whole - bare) * 1e6:.2f} beyond"
+        )
 
 
 def main() -> None:
@@ -126,11 +133,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--before", type=Path, help="a checkout to compare `off` with")
     given = parser.parse_args()
-    least = measure(given.tasks, given.rounds, given.before)
-    for kind, seconds in least.items():
-        each = seconds / given.tasks * 1e6
-        sys.stdout.write(f"{kind:10} {each:7.1f} us/task  {seconds / least['off']:.3f} of off\n")
-    sys.stdout.write(f"a bare span {span_cost() * 1e6:6.1f} us\n")
+    for line in attempts(measured(batches=20, rounds=5 * given.rounds)):
+        sys.stdout.write(f"{line}\n")
+    for line in drains(measure(given.tasks, given.rounds, given.before), given.tasks):
+        sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":
