@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import LongshoreError, UnavailableError
 from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.letters import read_letter, to_redrive
+from longshore_adapters.rabbitmq.preparing import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,9 +184,18 @@ class Morgue:
 
     async def _send(self, letters: Sequence[DeadLetter]) -> list[LongshoreError | None]:
         now = self._connection.clock.now()
-        copies = [to_redrive(letter, self._connection.options, now) for letter in letters]
-        targets = [("", self._names.queue)] * len(copies)
-        return await self._connection.publisher.publish(targets, copies)
+        prepared = Prepared([None] * len(letters))
+        for place, letter in enumerate(letters):
+            try:
+                copy = to_redrive(letter, self._connection.options, now)
+            except LongshoreError as error:
+                prepared.answers[place] = error
+            else:
+                prepared.add(place, ("", self._names.queue), copy)
+        found = await self._connection.publisher.publish(prepared.targets, prepared.copies)
+        for place, answer in zip(prepared.places, found, strict=True):
+            prepared.answers[place] = answer
+        return prepared.answers
 
     async def _count(self) -> int:
         def counted(channel: Untyped) -> int:
