@@ -56,6 +56,7 @@ class Look:
         self._channel: int | None = None
         self._taken: deque[tuple[DeadLetter, int]] = deque()
         self._wanted = 0
+        self._done = False
         self._changed = asyncio.Event()
         self._problem: LongshoreError | None = None
 
@@ -82,11 +83,12 @@ class Look:
                 raise UnavailableError(message) from None
         if self._problem is not None:
             raise self._problem
+        self._done = True
         return list(self._taken)
 
     def up(self) -> None:
-        """There is a connection: begin."""
-        if self._channel is None and self._consumers.is_up:
+        """There is a connection: begin. What was taken already has its tags from another."""
+        if self._channel is None and self._consumers.is_up and not self._done:
             self._channel, _ = self._consumers.open(self)
             data = frames.consume(self._channel, self.queue, _TAG, prefetch=self._wanted, given={})
             self._consumers.write(data)
@@ -114,12 +116,14 @@ class Look:
         self._changed.set()
 
     def ack(self, tags: Sequence[int]) -> None:
-        """Remove letters."""
-        if self._channel is not None and tags:
-            channel = self._channel
-            self._consumers.write(
-                b"".join(frames.ack(channel, tag, multiple=False) for tag in tags)
-            )
+        """Remove letters. `UnavailableError` where they are back, as their channel is gone."""
+        if not tags:
+            return
+        channel = self._channel
+        if channel is None:
+            message = f"the connection was lost with letters of {self.queue!r} in hand; repeat it"
+            raise UnavailableError(message)
+        self._consumers.write(b"".join(frames.ack(channel, tag, multiple=False) for tag in tags))
 
     def close(self) -> None:
         """Put back what was not removed."""
