@@ -20,6 +20,7 @@ from longshore.errors import (
 )
 from longshore.queue import Outgoing, Rejection, Release
 from longshore_adapters.rabbitmq import ADAPTER, confirms
+from longshore_adapters.rabbitmq import sender as sending
 from longshore_adapters.rabbitmq.errors import BlockedError, QueueMissingError
 from tests.brokers.proxy import Proxy
 
@@ -325,6 +326,25 @@ async def test_a_sender_goes_on_after_its_connection_was_cut(proxy: Proxy) -> No
 
         assert (first, second) == ([None], [None] * 3)
         assert await drained(named(opened)) == {b"0", b"1", b"2", b"3"}
+        await named(opened).delete()
+
+
+async def test_a_sender_whose_idle_connections_are_forgotten_makes_a_new_one(
+    rabbitmq_url: str, proxy: Proxy
+) -> None:
+    url = prefixed(f"rabbitmq://guest:guest@127.0.0.1:{proxy.port}")
+    async with ADAPTER.open(url, SystemClock()) as opened:
+        await named(opened).declare()
+        with ADAPTER.open_sender(url, SystemClock()) as sender:
+            while proxy.accepted < 1 + sending.TRIES:
+                await asyncio.gather(
+                    *(asyncio.to_thread(sender.send, "q", messages(50)) for _ in range(8))
+                )
+
+            proxy.forget()
+            again = await asyncio.to_thread(sender.send, "q", messages(1))
+
+        assert again == [None]
         await named(opened).delete()
 
 

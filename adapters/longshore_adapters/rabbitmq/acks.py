@@ -11,6 +11,8 @@ from typing import Final
 
 KEPT: Final = 10_000
 """Tags of released deliveries that are remembered, to tell them from acknowledged ones."""
+_SLACK: Final = 1000
+"""Settled tags that may stand behind one that is held: taking them out costs a look at each."""
 
 
 class Acks:
@@ -85,6 +87,8 @@ class Acks:
         for tag in tags:
             self._settle(tag)
         self._done.clear()
+        if len(self._order) > 2 * len(self._open) + _SLACK:
+            self._order = deque(tag for tag in self._order if tag in self._open)
         return tags
 
     def _settle(self, tag: int) -> None:

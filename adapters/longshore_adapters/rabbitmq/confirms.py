@@ -7,7 +7,7 @@ unconfirmed is published again under the same key, in its order.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -105,7 +105,7 @@ class Confirms:
         self._sent: dict[int, tuple[Batch, int]] = {}
         self._waiting: deque[tuple[Batch, int]] = deque()
         self._batches: dict[Batch, None] = {}
-        self._returned: set[tuple[str, str]] = set()
+        self._returned: Counter[tuple[str, str]] = Counter()
 
     @property
     def busy(self) -> bool:
@@ -182,7 +182,7 @@ class Confirms:
             self._fill()
         elif came.method == frames.RETURN:
             _, key = frames.read_return(came.arguments)
-            self._returned.add((key, read(came.properties).texts.get(fields.MESSAGE_ID, "")))
+            self._returned[key, read(came.properties).texts.get(fields.MESSAGE_ID, "")] += 1
         elif came.method == frames.CHANNEL_CLOSE:
             self._closed(*frames.read_close(came.arguments))
 
@@ -223,8 +223,9 @@ class Confirms:
             self._bytes -= len(batch.data[place])
             name = batch.ids[place]
             error = None if taken else refused(name[0])
-            if self._returned and name in self._returned:
-                self._returned.discard(name)
+            if self._returned and (came := self._returned.pop(name, 0)):
+                if came > 1:
+                    self._returned[name] = came - 1
                 error = QueueMissingError(name[0])
             batch.answer(place, error)
             if batch.left == 0:
@@ -254,3 +255,5 @@ class Confirms:
         for batch, places in unanswered.items():
             batch.fail(places, error)
             del self._batches[batch]
+        # Without a broker nothing else would take them out, and senders go on trying.
+        self._waiting = deque(entry for entry in self._waiting if entry[0].left)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.options import Options
     from longshore_adapters.rabbitmq.sdk import Untyped
 
+_log = logging.getLogger("longshore.rabbitmq")
 T = TypeVar("T")
 
 ANSWER: Final = 15.0
@@ -38,6 +40,7 @@ class Desk:
         """Nothing is connected before the first question."""
         self._options = options
         self._amqp: Untyped = None
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, "longshore-rabbitmq-desk")
 
     async def ask(self, question: Callable[[Untyped], T], queue: str) -> T:
@@ -74,9 +77,16 @@ class Desk:
         await loop.run_in_executor(None, self.close_now)
 
     def close_now(self) -> None:
-        """Do the same in this thread."""
-        self._thread.submit(self._goodbye).result(ANSWER)
+        """Do the same in this thread. Where a question still waits, the end comes after it."""
+        if self._closed:
+            return
+        self._closed = True
+        ending = self._thread.submit(self._goodbye)
         self._thread.shutdown(wait=False)
+        try:
+            ending.result(ANSWER)
+        except TimeoutError:
+            _log.warning("RabbitMQ owes an answer; the connection that asked is left behind")
 
     def _connected(self) -> Untyped:
         if self._amqp is None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from longshore.identity import TaskId
 from longshore.priority import NORMAL
 from longshore.queue import DeadLetter
 from longshore_adapters.rabbitmq import fields, limits
@@ -24,7 +24,9 @@ from longshore_adapters.rabbitmq.wire import (
     STAMP_ATTRIBUTE,
     Copy,
     attributes_of,
+    count_of,
     headers_of,
+    key_of,
     level_of,
     moment,
     read,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 UNDELIVERABLE: Final = "undeliverable"
 """The reason of a letter that RabbitMQ moved."""
 _BRIEF: Final = 100
+_NAME: Final = len(str(UUID(int=0)))
 _ROOM: Final = limits.MAX_PROPERTIES
 
 
@@ -54,26 +57,26 @@ def _copies(rejection: Rejection, died_at: datetime) -> Iterator[Copy]:
     """Each with less beside the body than the one before; the last always fits."""
     given = dict(rejection.delivery.attributes)
     given.pop(STAMP_ATTRIBUTE, None)
-    for detail, attributes in (
-        (rejection.detail, given),
-        (rejection.detail[:_BRIEF], given),
-        (rejection.detail[:_BRIEF], {}),
-    ):
-        yield _copy(rejection, died_at, detail, attributes)
+    brief = replace(rejection, detail=rejection.detail[:_BRIEF])
+    yield _copy(rejection, died_at, given)
+    yield _copy(brief, died_at, given)
+    yield _copy(brief, died_at, {})
+    yield _copy(replace(brief, delivery=replace(brief.delivery, group=None)), died_at, {})
 
 
-def _copy(rejection: Rejection, died_at: datetime, detail: str, given: dict[str, str]) -> Copy:
+def _copy(rejection: Rejection, died_at: datetime, given: Mapping[str, str]) -> Copy:
     delivery = rejection.delivery
     facts: dict[str, object] = {
         "reason": rejection.reason,
-        "detail": detail,
+        "detail": rejection.detail,
         "at": died_at.isoformat(),
         "id": delivery.message_id,
         "receives": delivery.receives,
     }
-    kept = {name: given.pop(name) for name in [*given] if name not in limits.ROUTED}
-    if given:
-        facts["attributes"] = given  # RabbitMQ would send the letter where they say
+    kept = {name: value for name, value in given.items() if name not in limits.ROUTED}
+    if len(kept) < len(given):
+        # RabbitMQ would send the letter where they say.
+        facts["attributes"] = {name: given[name] for name in given if name not in kept}
     stamp = None if rejection.stamp is None else str(rejection.stamp)
     headers = headers_of(kept, stamp) + field(DEAD, json.dumps(facts))
     for name, value in ((KEY, delivery.key), (GROUP, delivery.group)):
@@ -95,8 +98,9 @@ def read_letter(properties: bytes, body: bytes, *, queue: str, redelivered: int)
     stamp = attributes.pop(STAMP_ATTRIBUTE, None)
     folded = facts.get("attributes")
     if isinstance(folded, dict):
-        attributes |= {str(n): str(v) for n, v in cast("dict[object, object]", folded).items()}
-    key, receives = found.headers.get(KEY), facts.get("receives")
+        told = cast("dict[object, object]", folded).items()
+        attributes |= {str(n): str(v) for n, v in told if limits.is_name(str(n))}
+    receives = facts.get("receives")
     return DeadLetter(
         id=letter_id(died_at, _name(found, properties, body)),
         queue=queue,
@@ -104,15 +108,18 @@ def read_letter(properties: bytes, body: bytes, *, queue: str, redelivered: int)
         reason=str(facts.get("reason", UNDELIVERABLE)),
         detail=str(facts.get("detail", _said(death))),
         died_at=died_at,
-        key=TaskId(key) if isinstance(key, str) else None,
-        stamp=int(stamp) if stamp is not None and stamp.isdecimal() else None,
+        key=key_of(found),
+        stamp=count_of(stamp),
         receives=receives if isinstance(receives, int) else redelivered,
         attributes=attributes,
     )
 
 
 def to_redrive(letter: DeadLetter, options: Options, now: datetime) -> Copy:
-    """Write the message that a letter is sent again as, with its stamp and normal priority."""
+    """Write the message that a letter is sent again as, with its stamp and normal priority.
+
+    `TooLargeError` as in `again`.
+    """
     stamp = None if letter.stamp is None else str(letter.stamp)
     kept = {n: v for n, v in letter.attributes.items() if n not in limits.ROUTED}
     headers = headers_of(kept, stamp)
@@ -126,6 +133,7 @@ def to_redrive(letter: DeadLetter, options: Options, now: datetime) -> Copy:
         sent_at=int(now.timestamp()),
         priority=level_of(NORMAL, options),
     )
+    limits.check_size(0, len(properties))
     return Copy(name, properties, letter.body)
 
 
@@ -140,7 +148,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 def _name(found: Properties, properties: bytes, body: bytes) -> str:
     """Tell letters apart: copies of ours are named, and others by all they hold."""
     name = found.texts.get(fields.MESSAGE_ID)
-    if name and DEAD in found.headers:
+    if name and DEAD in found.headers and len(name) <= _NAME:
         return name
     return hashlib.blake2b(properties + body, digest_size=12).hexdigest()
 
@@ -152,7 +160,7 @@ def _facts(found: Properties) -> dict[str, Any]:
         return {}
     try:
         facts: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", facts) if isinstance(facts, dict) else {}
 

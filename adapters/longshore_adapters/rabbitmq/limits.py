@@ -41,13 +41,23 @@ def unsupported(option: str, instead: str) -> UnsupportedError:
     return UnsupportedError(adapter, option, instead)
 
 
+def is_short(text: str) -> bool:
+    """Whether a text can be a short string."""
+    return len(text.encode("utf-8", "surrogatepass")) <= MAX_SHORT
+
+
+def is_name(text: str) -> bool:
+    """Whether a header can be called so."""
+    return bool(text) and is_short(text)
+
+
 def check_headers(names: Iterable[str]) -> None:
     """Refuse names that no header can have."""
     for name in names:
         if name in ROUTED:
             option = f"an attribute named {name!r}"
             raise unsupported(option, "RabbitMQ would route by it; give it another name")
-        if not name or len(name.encode("utf-8", "replace")) > MAX_SHORT:
+        if not is_name(name):
             option = f"an attribute named {name!r:.60}"
             raise unsupported(option, f"use 1 to {MAX_SHORT} bytes (AMQP 0-9-1, short strings)")
 

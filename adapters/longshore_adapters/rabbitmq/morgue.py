@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import LongshoreError, UnavailableError
 from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.letters import read_letter, to_redrive
+from longshore_adapters.rabbitmq.preparing import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,7 @@ class Look:
         self._channel: int | None = None
         self._taken: deque[tuple[DeadLetter, int]] = deque()
         self._wanted = 0
+        self._done = False
         self._changed = asyncio.Event()
         self._problem: LongshoreError | None = None
 
@@ -81,11 +83,12 @@ class Look:
                 raise UnavailableError(message) from None
         if self._problem is not None:
             raise self._problem
+        self._done = True
         return list(self._taken)
 
     def up(self) -> None:
-        """There is a connection: begin."""
-        if self._channel is None and self._consumers.is_up:
+        """There is a connection: begin. What was taken already has its tags from another."""
+        if self._channel is None and self._consumers.is_up and not self._done:
             self._channel, _ = self._consumers.open(self)
             data = frames.consume(self._channel, self.queue, _TAG, prefetch=self._wanted, given={})
             self._consumers.write(data)
@@ -113,12 +116,14 @@ class Look:
         self._changed.set()
 
     def ack(self, tags: Sequence[int]) -> None:
-        """Remove letters."""
-        if self._channel is not None and tags:
-            channel = self._channel
-            self._consumers.write(
-                b"".join(frames.ack(channel, tag, multiple=False) for tag in tags)
-            )
+        """Remove letters. `UnavailableError` where they are back, as their channel is gone."""
+        if not tags:
+            return
+        channel = self._channel
+        if channel is None:
+            message = f"the connection was lost with letters of {self.queue!r} in hand; repeat it"
+            raise UnavailableError(message)
+        self._consumers.write(b"".join(frames.ack(channel, tag, multiple=False) for tag in tags))
 
     def close(self) -> None:
         """Put back what was not removed."""
@@ -183,9 +188,18 @@ class Morgue:
 
     async def _send(self, letters: Sequence[DeadLetter]) -> list[LongshoreError | None]:
         now = self._connection.clock.now()
-        copies = [to_redrive(letter, self._connection.options, now) for letter in letters]
-        targets = [("", self._names.queue)] * len(copies)
-        return await self._connection.publisher.publish(targets, copies)
+        prepared = Prepared([None] * len(letters))
+        for place, letter in enumerate(letters):
+            try:
+                copy = to_redrive(letter, self._connection.options, now)
+            except LongshoreError as error:
+                prepared.answers[place] = error
+            else:
+                prepared.add(place, ("", self._names.queue), copy)
+        found = await self._connection.publisher.publish(prepared.targets, prepared.copies)
+        for place, answer in zip(prepared.places, found, strict=True):
+            prepared.answers[place] = answer
+        return prepared.answers
 
     async def _count(self) -> int:
         def counted(channel: Untyped) -> int:

@@ -171,11 +171,12 @@ class RabbitQueue:
             release = releases[place]
             try:
                 target = route(release.delay, self._names, self._options)
+                copy = again(release.delivery, self._options, now)
             except LongshoreError as error:
                 answers[place] = error
             else:
                 moving.append(release.delivery)
-                prepared.add(place, target, again(release.delivery, self._options, now))
+                prepared.add(place, target, copy)
         return await self._move(moving, prepared)
 
     async def _move(

@@ -137,9 +137,7 @@ class RabbitSender:
         self._open = False
         if self._pid != os.getpid():
             return
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for lane in idle:
+        for lane in self._no_longer_idle():
             lane.close()
 
     def _publish(self, prepared: Prepared) -> list[LongshoreError | None]:
@@ -150,7 +148,9 @@ class RabbitSender:
             try:
                 lane.publish(batch)
             except Exception as error:
-                lane.collect()
+                # Those that wait may be as dead as it is, and would not say so either.
+                for each in (lane, *self._no_longer_idle()):
+                    each.collect()
                 if attempt == TRIES:
                     raise unreached(error, str(lane.host)) from error
                 continue
@@ -173,6 +173,11 @@ class RabbitSender:
             if lane.is_alive():
                 return lane
             lane.collect()
+
+    def _no_longer_idle(self) -> list[Lane]:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        return idle
 
     def _put_back(self, lane: Lane) -> None:
         with self._lock:

@@ -70,6 +70,7 @@ _KEY: Final = field(KEY, "")[:-4]
 _DURABLE: Final = 2
 _BARE: Final = 2
 """Headers and texts of a message of ours that has no attributes: its key, twice."""
+_MOST_DIGITS: Final = 9
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
 
@@ -168,7 +169,7 @@ def texts_of(attributes: Mapping[str, str]) -> Mapping[str, str]:
 
 def _is_text(name: str, value: str | None) -> bool:
     """Whether an attribute has a property to be in, and fits into it."""
-    return name in _SENT and value is not None and len(value.encode()) <= limits.MAX_SHORT
+    return name in _SENT and value is not None and limits.is_short(value)
 
 
 def read(properties: bytes) -> Properties:
@@ -191,7 +192,7 @@ def to_delivery(
         receipt=receipt,
         queue=queue,
         body=body,
-        key=TaskId(key) if isinstance(key, str) and key else None,
+        key=key_of(found),
         message_id=found.texts.get(fields.MESSAGE_ID) or None,
         receives=receives_of(headers, redelivered=redelivered),
         sent_at=moment(found.timestamp),
@@ -202,6 +203,18 @@ def to_delivery(
     )
 
 
+def key_of(found: Properties) -> TaskId | None:
+    """Read the task key; what no key of ours can be is none."""
+    key = found.headers.get(KEY)
+    return TaskId(key) if isinstance(key, str) and limits.is_name(key) else None
+
+
+def count_of(text: object) -> int | None:
+    """Read a number that we wrote as text, or somebody else in its place."""
+    digits = isinstance(text, str) and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(str(text)) if digits else None
+
+
 def receives_of(headers: Mapping[str, object], *, redelivered: bool) -> int:
     """Count deliveries, this one included, and those of the message this is a copy of.
 
@@ -209,17 +222,15 @@ def receives_of(headers: Mapping[str, object], *, redelivered: bool) -> int:
     """
     counts = [headers.get(name) for name in ("x-acquired-count", "x-delivery-count")]
     counted = max((each for each in counts if isinstance(each, int)), default=int(redelivered))
-    before = headers.get(RECEIVES)
-    earlier = int(before) if isinstance(before, str) and before.isdecimal() else 0
-    return counted + 1 + earlier
+    return counted + 1 + (count_of(headers.get(RECEIVES)) or 0)
 
 
 def attributes_of(found: Properties) -> dict[str, str]:
-    """Read what is not ours, as text; what is folded into a letter of ours as well."""
+    """Read what is not ours, as text. Names that cannot be written again are left out."""
     read_as = {
         name: text_of(value)
         for name, value in found.headers.items()
-        if name not in OURS and name not in _BROKERS and value is not None
+        if name not in OURS and name not in _BROKERS and value is not None and limits.is_name(name)
     }
     for flag, text in found.texts.items():
         name = _TEXTS.get(flag)
@@ -254,7 +265,10 @@ def moment(timestamp: int | None) -> datetime | None:
 
 
 def again(delivery: Delivery, options: Options, now: datetime) -> Copy:
-    """Write a copy of a delivery that goes on counting its receives; its priority is the normal."""
+    """Write a copy of a delivery that goes on counting its receives; its priority is the normal.
+
+    `TooLargeError` where its headers, which are texts in a copy, fit no frame any more.
+    """
     attributes = dict(delivery.attributes)
     stamp = attributes.pop(STAMP_ATTRIBUTE, None)
     kept = {name: value for name, value in attributes.items() if name not in limits.ROUTED}
@@ -263,7 +277,8 @@ def again(delivery: Delivery, options: Options, now: datetime) -> Copy:
         headers += field(KEY, delivery.key)
     if delivery.group is not None:
         headers += field(GROUP, delivery.group)
-    name = delivery.message_id or delivery.key or str(uuid4())
+    own = delivery.message_id
+    name = own if own and limits.is_short(own) else delivery.key or str(uuid4())
     sent = delivery.sent_at or now
     properties = write_properties(
         headers,
@@ -272,6 +287,7 @@ def again(delivery: Delivery, options: Options, now: datetime) -> Copy:
         sent_at=int(sent.timestamp()),
         priority=level_of(NORMAL, options),
     )
+    limits.check_size(0, len(properties))  # such a body came from RabbitMQ, and goes back to it
     return Copy(name, properties, delivery.body)
 
 

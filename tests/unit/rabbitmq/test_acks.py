@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,3 +97,20 @@ def test_every_delivery_is_settled_once_and_only_when_it_is_done(
 
     assert len(settled) == len(set(settled))
     assert len(acks) == len(ours) + len(done)
+
+
+def test_one_that_is_held_for_long_has_nothing_kept_of_those_after_it() -> None:
+    acks = held(1)
+    tracemalloc.start()
+    try:
+        for tag in range(2, 50_000):
+            acks.came(tag)
+            acks.done(tag)
+            if tag % 10 == 0:
+                acks.out_of_turn()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(acks) == 10
+    assert kept < 200_000

@@ -124,11 +124,11 @@ def test_nothing_is_sent_while_the_broker_blocks(line: Line) -> None:
 
 def test_who_waits_too_long_is_told_why(line: Line) -> None:
     late = line.batch(b"a")
-    line.confirms.expire(late.begun + confirms.PATIENCE)
+    line.confirms.expire(late.begun + confirms.PATIENCE + 1)
     line.confirms.block(blocked=True)
     blocked = line.batch(b"b")
 
-    line.confirms.expire(blocked.begun + confirms.PATIENCE)
+    line.confirms.expire(blocked.begun + confirms.PATIENCE + 1)
     line.ack(1)
 
     assert [type(answer) for answer in late.answers] == [UnavailableError]
@@ -165,3 +165,24 @@ def test_confirmations_that_stay_away_make_a_connection_suspect(line: Line) -> N
     assert line.confirms.is_stalled(batch.begun + confirms.STALLED + 1)
     line.ack(1)
     assert not line.confirms.is_stalled(batch.begun + 100)
+
+
+def test_what_was_given_up_is_not_kept_until_the_broker_is_back(line: Line) -> None:
+    line.confirms.down()
+    for _ in range(3):
+        line.batch(b"a", b"b")
+        line.confirms.failed(RefusedError("who?"))
+
+    assert line.confirms.clear
+    line.confirms.up()
+    assert line.published == []
+
+
+def test_each_of_two_that_come_back_under_one_name_is_an_error(line: Line) -> None:
+    batch = line.batch(b"a", b"a")
+
+    line.returned("a")
+    line.returned("a")
+    line.ack(2, multiple=True)
+
+    assert [type(answer) for answer in batch.answers] == [QueueMissingError] * 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from longshore.errors import TooLargeError, UnsupportedError
 from longshore.identity import TaskId
 from longshore.queue import Delivery, Outgoing, Rejection
-from longshore_adapters.rabbitmq import limits
+from longshore_adapters.rabbitmq import fields, limits
 from longshore_adapters.rabbitmq.fields import FieldError, read_properties
 from longshore_adapters.rabbitmq.letters import UNDELIVERABLE, read_letter, to_letter, to_redrive
 from longshore_adapters.rabbitmq.options import parse_url
@@ -288,3 +289,49 @@ def test_no_letter_is_unreadable(data: bytes, text: str) -> None:
     letter = read_letter(odd, b"", queue="q", redelivered=0)
 
     assert letter.reason
+
+
+ODD_NAME = b"\xff" * 200
+ODD = {
+    "a name": fields.table(b"\0" + b"S\0\0\0\1x" + b"\xc8" + ODD_NAME + b"S\0\0\0\1x"),
+    "receives": fields.table(fields.field("longshore-receives", "9" * 5000)),
+    "stamp": fields.table(fields.field("longshore-stamp", "9" * 5000)),
+    "key": fields.table(fields.field("longshore-key", "k" * 100_000)),
+    "group": fields.table(fields.field("longshore-group", "g" * 131_000)),
+    "death": fields.table(fields.field("longshore-dead", "[" * 100_000)),
+    "folded": fields.table(
+        fields.field("longshore-dead", json.dumps({"attributes": {"": "x", "n" * 300: "x"}}))
+    ),
+    "bytes": fields.table(b"\1bx" + (99_000).to_bytes(4) + b"\0" * 99_000),
+}
+
+
+@pytest.fixture(params=ODD)
+def odd(request: pytest.FixtureRequest) -> Copy:
+    """What AMQP allows and no sane producer sends; its message_id is no UTF-8."""
+    flags = (fields.HEADERS | fields.MESSAGE_ID).to_bytes(2)
+    return Copy("", flags + ODD[request.param] + b"\xc8" + ODD_NAME, b"whole")
+
+
+def test_whatever_its_headers_hold_a_message_can_be_rejected(odd: Copy) -> None:
+    letter = to_letter(Rejection(delivery=delivered(odd), reason="decode"), NOW)
+
+    read = read_letter(letter.properties, letter.body, queue="q", redelivered=0)
+
+    assert len(letter.properties) <= limits.MAX_PROPERTIES
+    assert (read.reason, read.body) == ("decode", b"whole")
+
+
+def test_whatever_its_headers_hold_a_message_is_sent_again_or_refused_by_itself(odd: Copy) -> None:
+    letter = read_letter(odd.properties, odd.body, queue="q", redelivered=0)
+
+    for write in (
+        lambda: again(delivered(odd), OPTIONS, NOW),
+        lambda: to_redrive(letter, OPTIONS, NOW),
+    ):
+        try:
+            copy = write()
+        except TooLargeError:
+            continue
+        assert len(copy.properties) <= limits.MAX_PROPERTIES
+        assert copy.body == b"whole"
