@@ -177,7 +177,13 @@ class LeaseThread:
             _log.error("the lease thread does not end; it is left behind")
 
     def _main(self) -> None:
-        asyncio.run(self._run())
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._run())
+        except Exception as error:  # noqa: BLE001 - it is raised again, in the worker's loop
+            self._failed(error)
+        finally:  # whoever starts the thread waits for this, also where there is no loop to be had
+            self._ready.set()
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -487,6 +489,18 @@ async def test_a_lease_thread_that_cannot_start_ends_the_worker_in_good_order() 
             await yard.done(worker.run())
 
         assert await yard.state(task) in {"succeeded", "queued"}
+
+
+async def test_a_lease_thread_that_gets_no_loop_ends_the_worker_in_good_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with threaded(lease=5.0) as (yard, worker):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):
+            patch.setattr("asyncio.events.new_event_loop", none)
+            await yard.done(worker.run())
 
 
 async def test_a_lease_thread_waits_for_a_server_that_is_away() -> None:
