@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from math import isinf
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from longshore.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Coroutine, Generator
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -53,6 +53,24 @@ class Clock(Protocol):
         lets other tasks run once. An event that is set when the time ends counts as set.
         """
         ...
+
+
+async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, object]) -> bool:
+    """Let `work` go on for `seconds` at most, then cancel it; whether it ended in time.
+
+    Raises what it raises, and leaves nothing of it behind where the caller is cancelled.
+    """
+    over = asyncio.Event()
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda _: over.set())
+    try:
+        in_time = await clock.wait(over, seconds)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+    return in_time
 
 
 class SystemClock:

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -40,6 +40,7 @@ from longshore_adapters.dynamodb import ADAPTER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from longshore.registry import Backend
     from longshore.store import Store
@@ -449,6 +450,35 @@ async def test_credentials_that_end_are_renewed(
 
     assert entry is not None
     assert asked_for_credentials() > asked >= 1
+
+
+async def test_credentials_that_cannot_be_renewed_now_are_asked_for_again(
+    table: str, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An error that says less than "not now" would have a worker give up the ends of its tasks."""
+    end = datetime.now(UTC) + timedelta(minutes=1)  # so near that each call renews them
+    keys = {"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "s", "SessionToken": "t"}
+    given = f"print({json.dumps({**keys, 'Expiration': end.isoformat()})!r})\n"
+    script = tmp_path / "credentials.py"
+    script.write_text(given)
+    config = tmp_path / "config"
+    config.write_text(f"[profile vault]\ncredential_process = {sys.executable} {script}\n")
+    url = f"dynamodb://{table}?endpoint_url={dynamodb_url}&skew=ignore&profile=vault"
+
+    with monkeypatch.context() as patch:
+        patch.delenv("AWS_ACCESS_KEY_ID")
+        patch.delenv("AWS_SECRET_ACCESS_KEY")
+        patch.setenv("AWS_CONFIG_FILE", str(config))
+        async with ADAPTER.open(url, ManualClock()) as backend:
+            assert backend.store is not None
+            script.write_text("raise SystemExit('the vault is sealed')\n")
+            with pytest.raises(UnavailableError, match="the vault is sealed"):
+                await backend.store.put([Put(key="key", value=b"")])
+            script.write_text(given)
+
+            [entry] = await backend.store.put([Put(key="key", value=b"")])
+
+    assert entry is not None
 
 
 async def test_a_missing_table_names_the_command_that_makes_it(

@@ -379,6 +379,23 @@ async def test_a_producer_waits_for_the_lock_and_then_says_so(url: str, path: Pa
         assert producer.enqueue([record()])[0].inserted
 
 
+async def test_a_receive_that_is_cancelled_ends_so_while_the_file_is_locked(
+    url: str, path: Path
+) -> None:
+    """Were the lock's error raised instead, a worker that stops would go on receiving."""
+    async with ADAPTER.open(f"{url}?busy_timeout=0.05", SystemClock()) as backend:
+        queue = queue_of(backend)
+        await queue.receive(limit=1, wait=NO_TIME, lease=LEASE)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            receiving = asyncio.ensure_future(queue.receive(limit=1, wait=NO_TIME, lease=LEASE))
+            await asyncio.sleep(0)
+            receiving.cancel()
+            await asyncio.wait([receiving])
+
+        assert receiving.cancelled()
+
+
 async def test_a_verb_that_raises_undoes_itself_and_none_of_its_neighbours(url: str) -> None:
     async with ADAPTER.open(url, ManualClock()) as backend:
         store = store_of(backend)

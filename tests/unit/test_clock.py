@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.clock import Clock, ManualClock, SystemClock
+from longshore.clock import Clock, ManualClock, SystemClock, within
 from longshore.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -313,6 +313,43 @@ async def test_an_endless_sleep_outlasts_every_step() -> None:
 
     assert clock.sleepers == 1
     sleeping.cancel()
+
+
+async def test_work_that_ends_in_time_is_waited_for(clock: Clock) -> None:
+    assert await within(clock, 60, clock.sleep(0))
+
+
+async def test_work_that_does_not_end_is_cancelled_when_its_time_is_over() -> None:
+    clock = ManualClock()
+    event = asyncio.Event()
+    waiting = asyncio.ensure_future(within(clock, 2, event.wait()))
+    await until_asleep(clock, 1)
+
+    clock.advance(2)
+
+    assert not await waiting
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_work_raises_is_raised(clock: Clock) -> None:
+    async def fail() -> None:
+        raise ConfigurationError
+
+    with pytest.raises(ConfigurationError):
+        await within(clock, 60, fail())
+
+
+async def test_cancelled_with_its_caller_work_leaves_nothing_behind() -> None:
+    clock = ManualClock()
+    waiting = asyncio.ensure_future(within(clock, 2, asyncio.Event().wait()))
+    await until_asleep(clock, 1)
+
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+    assert len(asyncio.all_tasks()) == 1
+    assert clock.sleepers == 0
 
 
 async def _set(event: asyncio.Event) -> None:

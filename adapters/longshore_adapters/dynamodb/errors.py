@@ -78,6 +78,14 @@ def refused(code: str, text: str, operation: str, table: str) -> LongshoreError:
     return StorageError(f"the table {table} cannot be used so{said}")
 
 
+def unrenewed(error: Exception) -> UnavailableError:
+    """The credentials have ended, and new ones cannot be had now."""
+    return UnavailableError(
+        f"AWS credentials cannot be had now: {error}; check the role, the profile, and what gives "
+        "it credentials"
+    )
+
+
 class RefusedError(Exception):
     """What the service answered instead of doing what it was asked; `item` is what stands."""
 

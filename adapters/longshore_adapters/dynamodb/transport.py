@@ -16,7 +16,7 @@ from random import random
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore_adapters.dynamodb.credentials import new_session
-from longshore_adapters.dynamodb.errors import AWAY, THROTTLED, RefusedError
+from longshore_adapters.dynamodb.errors import AWAY, THROTTLED, RefusedError, unrenewed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -75,21 +75,33 @@ class Transport:
     async def _send(self, operation: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         from botocore.auth import SigV4Auth  # noqa: PLC0415 - by now it is loaded
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - by now it is loaded
-        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - by now it is loaded
 
-        credentials = await self._session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
+        credentials = await self._credentials()
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "User-Agent": "longshore",
             "X-Amz-Target": f"{VERSION}{operation}",
         }
         request = AWSRequest("POST", self._url, headers, body)
-        frozen = await credentials.get_frozen_credentials()
-        SigV4Auth(frozen, "dynamodb", self._region).add_auth(request)
+        SigV4Auth(credentials, "dynamodb", self._region).add_auth(request)
         response = await self._http.send(request.prepare())
         return response.status_code, response.headers, await response.content
+
+    async def _credentials(self) -> Any:  # noqa: ANN401 - the SDK's own class
+        """Give those of now; renewing them may fail, and be done a moment later."""
+        from botocore.exceptions import (  # noqa: PLC0415 - by now it is loaded
+            ClientError,
+            CredentialRetrievalError,
+            NoCredentialsError,
+        )
+
+        try:
+            credentials = await self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            return await credentials.get_frozen_credentials()
+        except (ClientError, CredentialRetrievalError) as error:
+            raise unrenewed(error) from error
 
 
 @asynccontextmanager

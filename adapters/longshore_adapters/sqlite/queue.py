@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -161,9 +162,10 @@ class SqliteQueue:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            taken = await taking
-            if taken.rows:
-                await self.release([Release(delivery=one) for one in self._deliveries(taken)])
+            with suppress(LongshoreError):  # nothing was taken, or it is left to its lease
+                taken = await taking
+                if taken.rows:
+                    await self.release([Release(delivery=one) for one in self._deliveries(taken)])
             raise
 
     def _deliveries(self, taken: Taken) -> list[Delivery]:

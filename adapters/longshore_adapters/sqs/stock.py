@@ -52,7 +52,7 @@ class Stock:
         if not new:
             return
         self._kept += new
-        self._loop.call_at(min(each.at for each in new) + KEPT, self._expire)
+        self._expire_in_time(new)
         self.news.set_result(None)
         self.news = self._loop.create_future()
 
@@ -88,6 +88,11 @@ class Stock:
         old = [each for each in self._kept if each.at + KEPT <= now]
         self._kept = [each for each in self._kept if each.at + KEPT > now]
         self.give_back([each.delivery for each in old])
+        self._expire_in_time(self._kept)
+
+    def _expire_in_time(self, kept: Sequence[Come]) -> None:
+        if kept:
+            self._loop.call_at(min(each.at for each in kept) + KEPT, self._expire)
 
     async def _released(self, deliveries: Sequence[Delivery]) -> None:
         try:

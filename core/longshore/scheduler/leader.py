@@ -10,6 +10,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from longshore.clock import within
 from longshore.errors import LongshoreError
 from longshore.store import ABSENT, Delete, Put
 
@@ -25,6 +26,8 @@ _LOOKS: Final = 3
 """How often within a lease the leader renews it, and the others look at it."""
 _PATIENCE: Final = 2
 """Leases after which a store that does not answer is worked without."""
+_FAREWELL: Final = 1.0
+"""Seconds that a stop waits for the store."""
 
 
 async def leader_of(store: Store) -> str | None:
@@ -68,12 +71,13 @@ class Leader:
         return leading
 
     async def resign(self) -> None:
-        """Let another lead at once. A store that is away will find out by itself."""
+        """Let another lead at once, if the store lets us soon; else the lease runs out."""
         version, self._version = self._version, ABSENT
         self._until, self._led = 0.0, False
         if self._store is not None and version != ABSENT:
+            leaving = self._store.delete([Delete(key=KEY, if_version=version)])
             with suppress(LongshoreError):
-                await self._store.delete([Delete(key=KEY, if_version=version)])
+                await within(self._clock, _FAREWELL, leaving)
 
     def _leading(self, now: float) -> bool:
         alone = self._silent is not None and now - self._silent >= _PATIENCE * self._lease

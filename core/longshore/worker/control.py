@@ -5,13 +5,14 @@ One put and one get per beat, whatever happens; so orders reach workers on every
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from longshore.clock import within
 from longshore.control.orders import orders_in
 from longshore.control.records import (
     MOST_RUNNING,
@@ -143,9 +144,5 @@ class Control:
 
     async def _leave(self) -> None:
         """Take the entry away, if the Store lets us soon; else it expires."""
-        over = asyncio.Event()
-        leaving = asyncio.ensure_future(self._registry.leave(self.id))
-        leaving.add_done_callback(lambda _: over.set())
-        await self._clock.wait(over, _FAREWELL)
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
+        with suppress(Exception):
+            await within(self._clock, _FAREWELL, self._registry.leave(self.id))

@@ -108,6 +108,7 @@ class Executors:
         ended = self._on_thread(held, child.run)
 
         def end() -> None:
+            held.interrupt = None  # the child may be another's before this end is told
             self._children.free(child)
             ended()
 

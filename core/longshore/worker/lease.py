@@ -13,19 +13,20 @@ from collections import defaultdict
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
+from longshore.clock import within
 from longshore.errors import LongshoreError, UnavailableError
 from longshore.protocol import Renewal
 from longshore.worker.options import BROKER_EXTRA, kept_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
     from typing import Self
 
     from longshore.ports import Ports
     from longshore.protocol import Renewed
-    from longshore.queue import Delivery
+    from longshore.queue import Delivery, Queue
     from longshore.worker.holding import Holding, Stop
     from longshore.worker.pulse import Part
 
@@ -94,15 +95,9 @@ class LeaseKeeper:
             queue = one.delivery.queue
             kept[queue].append(one.delivery)
             longest[queue] = max(longest.get(queue, one.lease), one.lease)
-        for queue, deliveries in kept.items():
-            port = ports.queue(queue)
-            if not port.capabilities.leases:
-                continue
-            try:
-                # What the broker answers does not matter: the row decides who may finish.
-                await port.extend(deliveries, lease=longest[queue] + BROKER_EXTRA)
-            except LongshoreError as error:
-                _log.warning("messages of queue %r could not be kept: %s", queue, error)
+        # Brokers that hang must not keep the log's leases from being renewed in time.
+        if kept and not await within(ports.clock, self._every, _extend(ports, kept, longest)):
+            _log.warning("messages could not be kept yet: their broker does not answer")
 
     def _take(self, one: Holding, answer: Renewed, sent: float) -> bool:
         if not answer.ok:
@@ -117,6 +112,30 @@ class LeaseKeeper:
     @staticmethod
     def _third(one: Holding) -> float:
         return one.lease.total_seconds() / 3
+
+
+async def _extend(
+    ports: Ports, kept: Mapping[str, Sequence[Delivery]], leases: Mapping[str, timedelta]
+) -> None:
+    """Extend what the log has renewed, at all brokers at once.
+
+    What they answer does not matter: the row decides who may finish.
+    """
+
+    async def extend(port: Queue, deliveries: Sequence[Delivery], lease: timedelta) -> None:
+        try:
+            await port.extend(deliveries, lease=lease + BROKER_EXTRA)
+        except LongshoreError as error:
+            _log.warning("messages of queue %r could not be kept: %s", port.name, error)
+
+    ports_of = {name: ports.queue(name) for name in kept}
+    await asyncio.gather(
+        *(
+            extend(port, kept[name], leases[name])
+            for name, port in ports_of.items()
+            if port.capabilities.leases
+        )
+    )
 
 
 class LeaseThread:
@@ -158,7 +177,13 @@ class LeaseThread:
             _log.error("the lease thread does not end; it is left behind")
 
     def _main(self) -> None:
-        asyncio.run(self._run())
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._run())
+        except Exception as error:  # noqa: BLE001 - it is raised again, in the worker's loop
+            self._failed(error)
+        finally:  # whoever starts the thread waits for this, also where there is no loop to be had
+            self._ready.set()
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()

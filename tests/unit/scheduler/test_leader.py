@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from longshore.conformance import FlakyStore
 from longshore.scheduler import leader_of
 from longshore.scheduler.leader import Leader
 from tests.unit.scheduler.conftest import LEASE, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from longshore.store import Delete
 
 DAY = timedelta(days=1)
 
@@ -98,6 +106,25 @@ async def test_resigning_takes_the_lease_from_nobody_else(site: Site) -> None:
     await slow.resign()
 
     assert await leader_of(site.store) == "heir"
+
+
+async def test_a_store_that_hangs_does_not_keep_a_leader_from_going(site: Site) -> None:
+    class Hanging(FlakyStore):
+        async def delete(self, deletes: Sequence[Delete]) -> list[bool]:
+            await asyncio.Event().wait()
+            return [False for _ in deletes]
+
+    ports = replace(site.ports, store=Hanging(site.store, site.store_plan))
+    one = Leader(ports, lease=LEASE, name="one")
+    await one.leads()
+
+    resigning = asyncio.ensure_future(one.resign())
+    await site.yard.turn()
+    site.clock.advance(2)
+    await site.yard.turn()
+
+    assert resigning.done()
+    assert not await one.leads()
 
 
 async def test_without_its_store_a_leader_steps_down_when_its_lease_ends(site: Site) -> None:

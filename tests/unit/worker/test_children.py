@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,15 @@ import pytest
 
 from longshore import Longshore, Retry
 from longshore.clock import SystemClock
+from longshore.definition import define
 from longshore.draft import EnqueueOptions
+from longshore.message import Message
 from longshore.task import TaskState
-from longshore.worker.children import Children
+from longshore.worker.children import Child, Children
+from longshore.worker.execute import Executors
+from longshore.worker.threads import Threads
 from tests.unit.worker import handlers
+from tests.unit.worker.test_holdings import KEY, holding
 from tests.unit.yard import open_yard
 
 if TYPE_CHECKING:
@@ -422,3 +428,34 @@ def test_a_child_that_was_killed_is_not_given_to_the_next() -> None:
     assert second is not first
     assert third is second
     assert not any(one.process.is_alive() for one in (first, second))
+
+
+async def test_a_child_given_back_is_killed_no_more_for_the_attempt_before() -> None:
+    """Another attempt may begin in it before the end of the one before is told."""
+    over = asyncio.Event()
+    held = replace(
+        holding(1),
+        definition=define(handlers.double, executor="process"),
+        message=Message(id=KEY, type="double", data=[21]),
+    )
+
+    class GivenBack(Children):
+        def free(self, child: Child) -> None:
+            super().free(child)
+            held.stop("timeout")
+            killed.append(child.killed)
+
+    killed: list[bool] = []
+    children, threads = GivenBack(), Threads(1, asyncio.get_running_loop())
+    results: list[object] = []
+    executors = Executors(
+        lambda _, result, error: results.append(error or result), over.set, threads, children
+    )
+    try:
+        executors.start(held)
+        await over.wait()
+
+        assert (results, killed) == ([42], [False])
+    finally:
+        threads.close()
+        children.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,7 +25,7 @@ from longshore.protocol import Verb
 from longshore.task import TaskState
 from longshore.worker import Worker, WorkerOptions
 from longshore_adapters.memory import ADAPTER
-from tests.unit.yard import Yard, open_yard
+from tests.unit.yard import Capable, Yard, open_yard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -164,8 +167,6 @@ async def test_a_worker_cut_off_from_the_log_stops_by_itself_before_another_may_
 
 def hanging(yard: Yard, until: asyncio.Event) -> Ports:
     """Ports whose log never answers a renewal."""
-    from dataclasses import replace  # noqa: PLC0415 - here alone
-
     class Hanging(type(yard.ports.task_log)):  # type: ignore[misc]  # any log will do
         async def renew(self, renewals: Any) -> Any:
             await until.wait()
@@ -187,6 +188,26 @@ async def test_a_renewal_that_failed_is_tried_again_in_time(apart: Yard) -> None
         row = await apart.reaches(task, "succeeded")
 
     assert row.result == b'"token 1"'
+
+
+async def test_brokers_that_hang_keep_no_lease_from_being_renewed_in_the_log(apart: Yard) -> None:
+    inner = apart.ports.queue
+
+    class Hanging(Capable):
+        async def extend(self, deliveries: Any, *, lease: timedelta) -> Any:
+            await asyncio.Event().wait()
+
+    apart.ports = replace(
+        apart.ports, queue=lambda name: Hanging(inner(name), apart.queue_plan, {})
+    )
+    task = await apart.enqueue(sleeps, 100)
+    async with apart.working(queues=("default", "other")):
+        await apart.reaches(task, "running")
+        await apart.passes(99)
+        row = await apart.reaches(task, "succeeded", moving=True)
+
+    assert row.result == b'"token 1"'
+    assert await apart.outcomes(task) == ["succeeded"]
 
 
 async def test_a_broker_that_is_away_loses_no_lease(apart: Yard) -> None:
@@ -468,6 +489,18 @@ async def test_a_lease_thread_that_cannot_start_ends_the_worker_in_good_order() 
             await yard.done(worker.run())
 
         assert await yard.state(task) in {"succeeded", "queued"}
+
+
+async def test_a_lease_thread_that_gets_no_loop_ends_the_worker_in_good_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with threaded(lease=5.0) as (yard, worker):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):
+            patch.setattr("asyncio.events.new_event_loop", none)
+            await yard.done(worker.run())
 
 
 async def test_a_lease_thread_waits_for_a_server_that_is_away() -> None:
