@@ -8,8 +8,10 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Of what is installed most is never imported: Python compiles what is.
-export PIP_NO_COMPILE := 1
+# Of what is installed most is never imported: Python compiles what is, once, whatever the machine
+# says, since tests start hundreds of processes. 0, because pip reads this setting the other way round.
+export PIP_NO_COMPILE := 0
+unexport PYTHONDONTWRITEBYTECODE
 # A user's own site-packages and PYTHONPATH are no part of a tested environment.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
