@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.bench.telemetry.__main__ import KINDS, measure, span_cost
+
+pytestmark = pytest.mark.once
 
 
 def test_every_kind_of_drain_is_measured() -> None:
