@@ -8,8 +8,10 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Of what is installed most is never imported: Python compiles what is.
-export PIP_NO_COMPILE := 1
+# Of what is installed most is never imported: Python compiles what is, once, whatever the machine
+# says, since tests start hundreds of processes. 0, because pip reads this setting the other way round.
+export PIP_NO_COMPILE := 0
+unexport PYTHONDONTWRITEBYTECODE
 # A user's own site-packages and PYTHONPATH are no part of a tested environment.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
@@ -52,14 +54,17 @@ bench: .venv/.dev ## measure tasks per second, beside huey
 test: .venv/.dev $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.dev) ## run every test, on the oldest and the newest Python at hand
 	@$(BIN)/python -m tests.brokers up --needed
 	@$(BIN)/python --version
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	@$(BIN)/python -m pytest $(spread) --cov --cov-report=term
 	@$(if $(ONE_RUN),,$(if $(NEWEST_PYTHON),$(second_run),$(no_second_run)))
+
+# Twice as many workers as CI has cores, because most tests wait, and who has nothing left takes from others.
+spread := -n 4 --dist worksteal
 
 # The second run is for what differs between Pythons, so it measures no coverage, and leaves out
 # what is marked `once`: simulation, model and chaos.
 define second_run
 .venv-$(NEWEST)/bin/python --version
-@.venv-$(NEWEST)/bin/python -m pytest -n 2 -m "not once"
+@.venv-$(NEWEST)/bin/python -m pytest $(spread) -m "not once"
 endef
 
 define no_second_run

@@ -1,4 +1,4 @@
-"""What holds for every test: rewritten asserts in the shipped kit, and no silent skips in CI."""
+"""What holds for every test: asserts in the kit speak, CI skips nothing, long tests go first."""
 
 from __future__ import annotations
 
@@ -22,6 +22,34 @@ settings.load_profile("longshore")
 ADAPTER_TESTS = Path(__file__).parent / "adapters"
 IN_CI = bool(os.environ.get("CI"))
 CAPABILITY = "capability:"
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+LONG = 120.0
+"""A test that is given more than this many seconds takes long."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with its share of the long tests, so that none is left for the end.
+
+    `--dist worksteal` cuts the list into one part for each worker.
+    """
+    long = sorted((item for item in items if allowed(item) > LONG), key=allowed, reverse=True)
+    short = [item for item in items if allowed(item) <= LONG]
+    whole = len(items)
+    items.clear()
+    for number in range(WORKERS):
+        part = (whole - len(items)) // (WORKERS - number)
+        share = long[number::WORKERS]
+        rest = max(0, part - len(share))
+        items += share + short[:rest]
+        del short[:rest]
+    items += short
+
+
+def allowed(item: pytest.Item) -> float:
+    """Give the seconds of the test's own timeout, or 0."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
 
 
 @pytest.hookimpl(wrapper=True)

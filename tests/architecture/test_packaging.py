@@ -16,7 +16,8 @@ from tests.architecture.places import PACKAGES, ROOT, adapter_folders, package_f
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(180)  # builds, and one installation
+# Builds, and one installation; what is built is for any Python.
+pytestmark = [pytest.mark.once, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ FEW = 60
 WITHOUT_HUEY = "import sys\nsys.modules['huey'] = None\n"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_row_writes_every_figure_and_loses_and_doubles_nothing(row: Row, tmp_path: Path) -> None:
     saved = tmp_path / "measured.json"

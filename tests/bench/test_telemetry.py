@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.bench.telemetry.__main__ import KINDS, attempts, drains, measure
 from tests.bench.telemetry.attempts import measured
+
+pytestmark = pytest.mark.once
 
 
 def test_every_kind_of_drain_is_measured() -> None:

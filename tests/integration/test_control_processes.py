@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["shop"]
 
+pytestmark = pytest.mark.timeout(120)  # several processes each, which begin late on a busy machine
+
 
 def told(shop: Shop, *words: str) -> Any:
     ran = shop.run(*words, "--json")
@@ -31,12 +33,12 @@ def told(shop: Shop, *words: str) -> Any:
 
 
 def workers(shop: Shop) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = told(shop, "workers")["workers"]
+    found: list[dict[str, Any]] = shop.read("workers")["workers"]
     return found
 
 
 def tasks(shop: Shop) -> list[tuple[str, int]]:
-    found = told(shop, "list", "--limit", "1000")["tasks"]
+    found = shop.read("list", "--limit", "1000")["tasks"]
     return sorted((task["state"], task["attempts"]) for task in found)
 
 
@@ -50,16 +52,17 @@ def becomes(shop: Shop, wanted: list[tuple[str, int]]) -> Callable[[], bool]:
 def test_a_queue_paused_from_the_command_line_starts_nothing_until_it_is_resumed(
     shop: Shop,
 ) -> None:
-    shop.enqueue("nap", 3.0)
+    shop.enqueue("wait_for", "paused")
     shop.enqueue("add", 1, count=5)
     worker = shop.start("work", "--concurrency", "1")
-    shop.until_said("[PROCESSING] nap")
+    shop.until_said("[PROCESSING] wait_for")
 
     assert told(shop, "queues", "pause", "default")["queues"][0]["changed"]
     shop.until_said("paused from now on: default")
-    shop.until_said("[PROCESSED] nap")
+    (shop.folder / "paused").touch()
+    shop.until_said("[PROCESSED] wait_for")
     shop.until(becomes(shop, [("queued", 0)] * 5 + [("succeeded", 1)]))
-    (seen,) = told(shop, "queues")["queues"]
+    (seen,) = shop.read("queues")["queues"]
     begun = shop.log().count("[PROCESSING]")
 
     assert told(shop, "queues", "resume", "default")["queues"][0]["changed"]

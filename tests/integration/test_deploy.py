@@ -149,6 +149,7 @@ def test_the_rules_are_valid_and_their_unit_tests_pass(
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.once
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_every_query_of_the_dashboard_runs_and_answers_where_there_is_traffic(

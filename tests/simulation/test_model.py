@@ -10,8 +10,10 @@ MODEL: Any = protocol_model
 SMALL = frozenset({"sqs, foreign, lean, pause, resume", "fifo, pause, resume"})
 """Scenarios of some seconds each; all take minutes, and are run when the page changes."""
 
+# Nothing but processor time, and no line of the product: there is nothing to measure.
+pytestmark = [pytest.mark.once, pytest.mark.no_cover, pytest.mark.timeout(120)]
 
-@pytest.mark.once
+
 @pytest.mark.parametrize("mutant", MODEL.MUTANTS, ids=lambda mutant: mutant[0])
 def test_the_model_finds_the_mistake(mutant: Any) -> None:
     _, expected, config, _ = mutant
@@ -21,7 +23,6 @@ def test_the_model_finds_the_mistake(mutant: Any) -> None:
     assert broken.startswith(expected) if expected else not broken
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_every_invariant_holds_in_the_model(name: str) -> None:
     (scenario,) = [one for one in MODEL.SCENARIOS if one.name == name]

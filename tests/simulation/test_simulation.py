@@ -11,13 +11,15 @@ from tests.simulation.run import Tally, simulate, sweep
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 2000
+GIVES_WAY = ("/usr/bin/env", "nice")
+"""It takes every core it gets for minutes, and nothing in it looks at a clock; other tests do."""
 
 pytestmark = pytest.mark.once
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.simulation", *arguments],
+        [*GIVES_WAY, sys.executable, "-m", "tests.simulation", *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -26,7 +28,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.timeout(300)  # two minutes on the cores of CI, longer where they are shared
+@pytest.mark.timeout(600)  # two minutes on cores of its own; beside others it gives way
 def test_every_promise_holds_whatever_goes_wrong() -> None:
     done = run("--seeds", str(SEEDS))
 

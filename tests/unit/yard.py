@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from longshore.task import Attempt, Task
     from longshore.together import Settlement, Together
 
-DEADLINE = 20.0
+DEADLINE = 45.0
 _TURNS = 20
 
 
