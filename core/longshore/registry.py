@@ -123,6 +123,31 @@ class SupportsExamination(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Whether a caller may do `action` on `resource`, both as a policy's statements name them.
+
+    None: it could not be found out, and `text` says why.
+    """
+
+    action: str
+    resource: str
+    allowed: bool | None
+    text: str = ""
+
+
+@runtime_checkable
+class SupportsProbe(Protocol):
+    """An adapter that can find out what these credentials are allowed."""
+
+    def probe(self, url: str, queues: Sequence[str]) -> list[Permit]:
+        """Try what `permissions` has for an operator, by calls that alter nothing, whoever asks.
+
+        A statement's action that cannot concern its resource is left out.
+        """
+        ...
+
+
 @runtime_checkable
 class SupportsPermissions(Protocol):
     """An adapter whose server wants each caller's permissions written down."""

@@ -16,6 +16,7 @@ from longshore_adapters.dynamodb import setup
 from longshore_adapters.dynamodb.connection import Connection
 from longshore_adapters.dynamodb.options import parse_url
 from longshore_adapters.dynamodb.permissions import policy
+from longshore_adapters.dynamodb.probing import probe
 from longshore_adapters.dynamodb.store import DynamoDbStore
 from longshore_adapters.dynamodb.table import Table
 from longshore_adapters.dynamodb.task_log import DynamoDbTaskLog
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from longshore.clock import Clock
-    from longshore.registry import Finding, Role
+    from longshore.registry import Finding, Permit, Role
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ class DynamoDbAdapter:
         """Compare the table with what it should be; all queues share it."""
         del queues
         return _done(url, setup.examine)
+
+    def probe(self, url: str, queues: Sequence[str]) -> list[Permit]:
+        """Find out what the caller may do with the table; all queues share it."""
+        del queues
+        return _done(url, probe)
 
     def permissions(
         self, url: str, queues: Sequence[str], role: Role

@@ -29,8 +29,8 @@ AWAY: Final = frozenset(
 )
 """Codes that say: not this time, or not this call."""
 
-_MISSING: Final = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+MISSING: Final = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
+DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _STRANGER: Final = frozenset(
     {
         "ExpiredTokenException",
@@ -60,12 +60,12 @@ def refused(code: str, text: str, operation: str, table: str) -> LongshoreError:
         )
     if code in AWAY or code.startswith("5"):
         return UnavailableError(f"DynamoDB did not answer for the table {table}; try again{said}")
-    if code in _MISSING:
+    if code in MISSING:
         return StorageError(
             f"there is no table {table}, or it lacks an index; check region and account, then "
             f"run: longshore init{said}"
         )
-    if code in _DENIED:
+    if code in DENIED:
         return StorageError(
             f"not allowed: dynamodb:{operation} on the table {table}; add it to the policy of "
             f"this role or user{said}"

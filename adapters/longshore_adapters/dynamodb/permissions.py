@@ -33,20 +33,29 @@ _OPERATES: Final = (
 )
 
 
+def actions(role: Role) -> list[str]:
+    """Name what a role does, in order."""
+    scans = () if role == "producer" else ("Scan",)
+    return sorted([*_WRITES, *scans, *(_OPERATES if role == "operator" else ())])
+
+
+def resources(options: Options) -> tuple[str, str]:
+    """Name the table and its indexes."""
+    table = f"arn:aws:dynamodb:{options.region or '*'}:*:table/{options.table}"
+    return table, f"{table}/index/*"
+
+
 def policy(options: Options, role: Role) -> list[Mapping[str, object]]:
     """List the statements for a role.
 
     Producers record tasks and look at them; workers and schedulers also list, count and prune;
     operators also make and remove the table.
     """
-    table = f"arn:aws:dynamodb:{options.region or '*'}:*:table/{options.table}"
-    scans = () if role == "producer" else ("Scan",)
-    actions = [*_WRITES, *scans, *(_OPERATES if role == "operator" else ())]
     return [
         {
             "Sid": "LongshoreTaskLog",
             "Effect": "Allow",
-            "Action": [f"dynamodb:{action}" for action in sorted(actions)],
-            "Resource": [table, f"{table}/index/*"],
+            "Action": [f"dynamodb:{action}" for action in actions(role)],
+            "Resource": list(resources(options)),
         }
     ]

@@ -15,6 +15,7 @@ from longshore_adapters.sqs.connection import Connection
 from longshore_adapters.sqs.examining import examine
 from longshore_adapters.sqs.options import parse_url
 from longshore_adapters.sqs.permissions import statements
+from longshore_adapters.sqs.probing import probe
 from longshore_adapters.sqs.queue import SqsQueue
 from longshore_adapters.sqs.sender import SqsSender
 from longshore_adapters.sqs.session import warm_up
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from longshore.clock import Clock
-    from longshore.registry import Finding, Role, SyncSender
+    from longshore.registry import Finding, Permit, Role, SyncSender
 
 
 class SqsAdapter:
@@ -78,6 +79,10 @@ class SqsAdapter:
     def examine(self, url: str, queues: Sequence[str]) -> list[Finding]:
         """Compare how queues are set up with how `declare` would."""
         return in_a_loop(url, lambda connection: examine(connection, queues))
+
+    def probe(self, url: str, queues: Sequence[str]) -> list[Permit]:
+        """Find out what the caller may do with the queues."""
+        return in_a_loop(url, lambda connection: probe(connection, queues))
 
     def permissions(
         self, url: str, queues: Sequence[str], role: Role

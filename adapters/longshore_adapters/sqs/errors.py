@@ -61,6 +61,10 @@ class QueueMissingError(UnavailableError):
     """The queue is not there: not declared yet, or deleted, and maybe about to come back."""
 
 
+class DeniedError(UnavailableError):
+    """The caller is not allowed to; somebody may be about to allow it."""
+
+
 class Rejected:
     """An error answer of AWS, as data: of a whole request, or of one entry of a batch."""
 
@@ -101,7 +105,7 @@ def translated(answer: Rejected, operation: str, queue: str) -> LongshoreError:
             "(a queue made again after it was deleted is there after a minute)"
         )
     if answer.code in _DENIED or (answer.of_kms and not answer.is_passing):
-        return UnavailableError(
+        return DeniedError(
             f"AWS does not allow sqs:{operation} on the queue {queue!r}; allow that action in the "
             f"caller's IAM policy, and the queue's and key's ({said})"
         )

@@ -16,6 +16,9 @@ ANY_ACCOUNT: Final = "ACCOUNT_ID"
 ANY_REGION: Final = "REGION"
 """What stands where the URL does not say."""
 
+LIST: Final = "sqs:ListQueues"
+EVERYWHERE: Final = "*"
+
 _SEND: Final = ("sqs:GetQueueUrl", "sqs:SendMessage")
 _RECEIVE: Final = (
     "sqs:ChangeMessageVisibility",
@@ -41,6 +44,17 @@ def statements(options: Options, queues: Sequence[str], role: Role) -> list[Mapp
     An action covers its batch form. A queue encrypted with a KMS key of your own needs
     kms:GenerateDataKey to send and kms:Decrypt to receive, on that key, besides.
     """
+    made = [_allow(sid, actions, options, on) for sid, actions, on in grants(options, queues, role)]
+    if role == "operator":
+        everywhere = {"Action": [LIST], "Resource": EVERYWHERE}
+        made.append({"Sid": "LongshoreList", "Effect": "Allow", **everywhere})
+    return made
+
+
+def grants(
+    options: Options, queues: Sequence[str], role: Role
+) -> list[tuple[str, set[str], Sequence[str]]]:
+    """Name what a role does, and on which queues, by the names that SQS knows."""
     names = [names_of(queue, options) for queue in queues]
     bands = [name for each in names for _, name in each.bands]
     dead = [each.dead for each in names]
@@ -51,20 +65,21 @@ def statements(options: Options, queues: Sequence[str], role: Role) -> list[Mapp
     if role == "operator":
         found.append(("DeadLetters", {*_RECEIVE, *_MOVE}, dead))
         found.append(("Make", {*_MAKE}, [*bands, *dead]))
-    made = [_allow(sid, actions, options, on) for sid, actions, on in found]
-    if role == "operator":
-        everywhere = {"Action": ["sqs:ListQueues"], "Resource": "*"}
-        made.append({"Sid": "LongshoreList", "Effect": "Allow", **everywhere})
-    return made
+    return found
+
+
+def arn_of(queue: str, options: Options) -> str:
+    """Name a queue as policies do."""
+    where = f"{options.region or ANY_REGION}:{options.account or ANY_ACCOUNT}"
+    return f"arn:aws:sqs:{where}:{queue}"
 
 
 def _allow(
     sid: str, actions: set[str], options: Options, queues: Sequence[str]
 ) -> Mapping[str, object]:
-    where = f"arn:aws:sqs:{options.region or ANY_REGION}:{options.account or ANY_ACCOUNT}"
     return {
         "Sid": f"Longshore{sid}",
         "Effect": "Allow",
         "Action": sorted(actions),
-        "Resource": [f"{where}:{queue}" for queue in queues],
+        "Resource": [arn_of(queue, options) for queue in queues],
     }

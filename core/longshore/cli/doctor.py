@@ -20,6 +20,7 @@ from longshore.cli.checks import (
 )
 from longshore.cli.command import Command
 from longshore.cli.exit import AppError, ExitCode
+from longshore.cli.permits import check_permissions
 from longshore.errors import ConfigurationError, LongshoreError
 from longshore.registry import find_adapter, scheme_of
 
@@ -47,8 +48,8 @@ def doctor(invocation: Invocation) -> ExitCode:
     """Check that everything is as it should be, and say what to do.
 
     Looks at settings, application and tasks, adapters, folders and disk, how each server is set
-    up, log, store and queues, clocks and leases. Writes one value into the store and removes it;
-    changes nothing else.
+    up and what it allows, log, store and queues, clocks and leases. Writes one value into the store
+    and removes it; changes nothing else.
 
     Exit code 1 where a check failed. A warning is no failure.
     """
@@ -134,7 +135,7 @@ async def _live(loaded: Loaded) -> AsyncIterator[Finding]:
 
     served = every_queue(loaded)
     for url in _urls(loaded.settings):
-        for finding in await check_setup(url, served):
+        for finding in (*await check_setup(url, served), *await check_permissions(url, served)):
             yield finding
     try:
         async with open_ports(loaded.settings) as ports:
