@@ -29,7 +29,8 @@ class Proxy:
     answers as SQS does when it is asked too often, `broken` as a balancer without servers, and
     `garbled` says yes in no language of SQS;
     `entries` fails every fifth entry, `ceiling` those that would hide a message for 12 hours.
-    `spoilt` refuses the request as a whole, `deny` its caller.
+    `spoilt` refuses the request as a whole, `deny` its caller,
+    and `deny one` the only statement of a batch of DynamoDB's.
     Each answer takes `pause` seconds longer. `most` are the requests that waited for it at once.
     """
 
@@ -152,6 +153,7 @@ _WAYS: dict[str, Callable[[web.Request], web.Response]] = {
     "broken": lambda _: web.Response(status=503, text="<html>no backend</html>"),
     "cut": dropped,
     "garbled": lambda _: web.Response(text="<html>sign in to this network</html>"),
+    "deny one": lambda _: answered({"Responses": [{"Error": {"Code": "AccessDenied"}}]}),
     "deny": lambda _: refused("AccessDeniedException", 400),
     "spoilt": lambda _: refused("InvalidMessageContents", 400),
     "throttle": lambda _: refused("RequestThrottled", 403),

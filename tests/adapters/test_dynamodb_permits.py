@@ -103,8 +103,9 @@ async def test_what_is_denied_is_found_and_nothing_else(
     assert answers(permits, allowed=False) == {action}
 
 
-async def test_denied_statements_are_found(proxy: Proxy, table: str) -> None:
-    proxy.fault = lambda operation, _body: "deny" if "Statement" in operation else None
+@pytest.mark.parametrize("fault", ["deny", "deny one"])
+async def test_denied_statements_are_found(proxy: Proxy, table: str, fault: str) -> None:
+    proxy.fault = lambda operation, _body: fault if "Statement" in operation else None
 
     permits = await probed(proxy, table)
 

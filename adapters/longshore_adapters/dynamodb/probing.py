@@ -104,6 +104,12 @@ async def _tried(connection: Connection, action: str, resource: str, call: _Call
     return Permit(action=f"dynamodb:{action}", resource=resource, allowed=allowed, text=said)
 
 
+def _of_a_statement(answer: Mapping[str, Any]) -> str:
+    """Why the one statement was not carried out; empty where it was."""
+    error: Mapping[str, str] = answer["Responses"][0].get("Error", {})
+    return error.get("Code", "")
+
+
 async def _asked(
     connection: Connection, operation: str, asked: Mapping[str, Any]
 ) -> tuple[bool | None, str]:
@@ -114,8 +120,7 @@ async def _asked(
         if not code or isinstance(error, UnavailableError):
             return None, said
     else:
-        (first, *_) = answer["Responses"] if operation == "BatchExecuteStatement" else [{}]
-        code = said = first.get("Error", {}).get("Code", "")
+        code = said = _of_a_statement(answer) if operation == "BatchExecuteStatement" else ""
     if code in MISSING:
         return None, _NO_TABLE
     return code not in DENIED, said if code in DENIED else ""

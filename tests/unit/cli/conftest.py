@@ -35,7 +35,7 @@ PLUGIN = """
 from contextlib import asynccontextmanager
 
 from longshore.conformance import FaultPlan, FlakyQueue
-from longshore.registry import Backend, Finding, find_adapter
+from longshore.registry import Backend, Finding, Permit, find_adapter
 
 
 class Queue(FlakyQueue):
@@ -77,6 +77,15 @@ class Broker:
     def examine(self, url, queues):
         said = ", ".join(queues)
         return [Finding(name="broker", verdict="warn", text=f"serves {said}", step="mend it")]
+
+    def probe(self, url, queues):
+        answers = {"queue:Look": True, "queue:producer": True, "queue:operator": None}
+        answers["queue:worker"] = not url.endswith("?denied")
+        return [
+            Permit(action=action, resource=queue, allowed=allowed, text="not tried")
+            for queue in queues
+            for action, allowed in answers.items()
+        ]
 
     def permissions(self, url, queues, role):
         named = {"Sid": "Queues", "Effect": "Allow", "Resource": list(queues)[::-1]}
@@ -138,8 +147,8 @@ class Cli:
     def plugin(self) -> str:
         """Install an adapter that is a queue alone, as a package would be; answer its URL.
 
-        The URL may have `?few`: it shows one dead letter at a time; or a verb of a queue: that
-        fails for the queue `mail`.
+        The URL may have `?few`: it shows one dead letter at a time; `?denied`: a worker's calls
+        are; or a verb of a queue: that fails for the queue `mail`.
         """
         scheme, name = f"broker{uuid4().hex}", self.module_of(PLUGIN)
         about = self.folder / f"{name}-1.0.dist-info"

@@ -167,6 +167,7 @@ async def test_a_worker_cut_off_from_the_log_stops_by_itself_before_another_may_
 
 def hanging(yard: Yard, until: asyncio.Event) -> Ports:
     """Ports whose log never answers a renewal."""
+
     class Hanging(type(yard.ports.task_log)):  # type: ignore[misc]  # any log will do
         async def renew(self, renewals: Any) -> Any:
             await until.wait()
