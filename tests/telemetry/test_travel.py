@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from opentelemetry import baggage
+from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation import botocore as instrumentation
 from opentelemetry.sdk.trace import TracerProvider
@@ -22,11 +22,13 @@ from longshore.protocol import Claim
 from longshore.queue import Outgoing
 from longshore.settings import Settings
 from longshore.telemetry import TelemetryOptions
-from longshore.telemetry.carrier import creation_of, to_xray
+from longshore.telemetry.carrier import creation_of, of_body, to_xray
 from tests.telemetry.observed import observed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from longshore.client import Enqueued
 
 XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 W3C = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
@@ -85,6 +87,42 @@ async def test_every_attempt_is_sampled_with_its_creation_or_not_at_all(memory: 
     linked = {link.context.span_id for one in processed for link in one.links}
     assert 0 < len(sent) < 40
     assert linked == sent
+
+
+async def test_what_is_not_sampled_goes_on_with_its_trace_and_is_exported_nowhere(
+    memory: Settings,
+) -> None:
+    async with observed(memory, sampler=ParentBasedTraceIdRatio(0)) as app:
+        seen: list[tuple[int, bool]] = []
+        inner: list[Enqueued] = []
+
+        def note() -> None:
+            current = trace.get_current_span()
+            context = current.get_span_context()
+            seen.append((context.trace_id, context.trace_flags.sampled))
+            with app.tracer.start_as_current_span("inside") as inside:
+                assert not inside.is_recording()
+
+        async def outer() -> None:
+            note()
+            inner.extend(await app.enqueue("leaf"))
+
+        async def leaf() -> None:
+            note()
+
+        app.task(outer)
+        app.task(leaf)
+        (task,) = await app.enqueue("outer")
+        (row,) = await app.ports.task_log.get([task.id])
+        await app.work(task)
+        await app.work(*inner)
+        exported = app.spans()
+
+    assert row is not None
+    created = of_body(row.body or b"")
+    assert created is not None
+    assert seen == [(int(created[3:35], 16), False)] * 2
+    assert exported == []
 
 
 async def test_listed_baggage_reaches_the_handler_and_no_other(memory: Settings) -> None:

@@ -21,6 +21,7 @@ from longshore.telemetry.rows import (
     InstrumentedTogether,
 )
 from longshore.telemetry.senders import InstrumentedSender
+from longshore.telemetry.tallies import MOST_SERIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -229,7 +230,9 @@ class Seam:
         found = self._attempts.get((spec.queue, spec.name))
         if found is None:
             where = (*self._where(spec.queue), self._task(spec.name))
-            found = self._attempts[spec.queue, where[-1]] = Attempts(self.tallies, where)
+            found = Attempts(self.tallies, where)
+            if len(self._attempts) < MOST_SERIES:
+                self._attempts[spec.queue, spec.name] = found
         return found
 
     # ------------------------------------------------------------------ gauges

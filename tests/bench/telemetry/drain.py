@@ -7,6 +7,7 @@ on a checkout without telemetry as well, as `off`, so that the two can be compar
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from typing import Any
@@ -33,6 +34,8 @@ def main(kind: str, path: str) -> None:
 
 
 async def drain(settings: Settings, registry: TaskRegistry, given: dict[str, Any]) -> float:
+    gc.collect()
+    gc.freeze()  # as a worker process does
     async with open_ports(settings, **given) as ports:
         worker = Worker(ports, registry, Policy(), WorkerOptions(burst=True, concurrency=100))
         began = time.process_time()
