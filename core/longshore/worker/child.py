@@ -27,6 +27,7 @@ from longshore.telemetry import end_process, following
 from longshore.worker.attempt import acall, call
 from longshore.worker.capture import captured
 from longshore.worker.holding import Holding
+from longshore.worker.outcome import noted, unkept
 from longshore.worker.rlimits import limited, private
 
 if TYPE_CHECKING:
@@ -338,8 +339,9 @@ def _plain(answer: Answer) -> Answer:
     try:
         result = cast("object", from_json(to_json(answer.result)))
     except Exception as problem:  # noqa: BLE001 - writing it runs the handler's own code
-        error = error or HandlerError(f"the result cannot leave the child process: {problem}")
-        result = None
+        # The work is done: that its result cannot be kept does not undo it.
+        report = noted(answer.report, unkept(answer.result, problem))
+        return replace(answer, result=None, error=error, report=report)
     return replace(answer, result=result, error=error)
 
 
