@@ -234,11 +234,11 @@ def _find(job: Job) -> TaskDefinition:
     """Import the function, or the task object that a decorator left under its name."""
     found = walk(import_module(job.module), job.path)
     definition = getattr(found, "definition", None)
-    declared = isinstance(definition, TaskDefinition)
-    if declared and job.options is None:
-        return cast("TaskDefinition", definition)
-    function = cast("TaskDefinition", definition).function if declared else found
-    return define(function, name=job.name, executor="process", options=job.options)
+    if isinstance(definition, TaskDefinition):
+        if job.options is None:
+            return definition
+        found = definition.function
+    return define(found, name=job.name, executor="process", options=job.options)
 
 
 class _SendingContext(Context):
