@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from longshore.plan import Plan
 from longshore.policy import Policy
 from longshore.protocol import Change, Verb
 from longshore.queue import NO_DELAY, Outgoing
-from longshore.quick import quick
+from longshore.quick import quick, replace
 from longshore.task import TaskState
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +24,7 @@ from longshore.protocol import (
     claim_unlogged,
     finish_unlogged,
 )
+from longshore.quick import replace
 from longshore.task import TaskState
 
 if TYPE_CHECKING:
@@ -178,12 +178,11 @@ class LevelledLog:
 
     def _end(self, outcome: Outcome) -> Finished:
         self._failing.pop(outcome.task_id, None)
-        return finish_unlogged(outcome, self._clock.now())
+        return finish_unlogged(outcome)
 
     async def _keep(self, outcomes: Sequence[Outcome]) -> None:
         """Write rows of tasks that failed for good; repeated, it is answered alike."""
-        now = self._clock.now()
-        failed = [one for one in outcomes if finish_unlogged(one, now).state is TaskState.FAILED]
+        failed = [one for one in outcomes if finish_unlogged(one).state is TaskState.FAILED]
         if not failed:
             return
         claimed = await self._log.claim([self._failing[one.task_id] for one in failed])

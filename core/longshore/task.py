@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from longshore.errors import ConfigurationError
 from longshore.priority import NORMAL
-from longshore.quick import quick
+from longshore.quick import quick, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

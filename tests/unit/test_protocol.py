@@ -580,3 +580,55 @@ def test_a_retry_after_a_forced_failure_waits_for_the_old_lease() -> None:
     again = changed(forced, Verb.RETRY)
 
     assert (again.due_at, again.wake_at) == (START + LEASE, START + LEASE)
+
+
+@given(
+    due_in=st.sampled_from(WAITS),
+    expires_in=st.sampled_from([*WAITS, -SECOND]),
+    receives=st.integers(1, 5),
+    early_ack=st.booleans(),
+)
+def test_a_claim_without_a_log_is_answered_as_one_for_a_new_row(
+    *, due_in: timedelta | None, expires_in: timedelta | None, receives: int, early_ack: bool
+) -> None:
+    expires_at = None if expires_in is None else START + expires_in
+    bid = replace(
+        BID,
+        spec=replace(SPEC, expires_at=expires_at),
+        due_at=START + (due_in or timedelta(0)),
+        receives=receives,
+        early_ack=early_ack,
+    )
+
+    answer = protocol.claim_unlogged(bid, START)
+
+    _, logged, _ = protocol.claim(None, bid, START)
+    attempt = receives if logged.attempt else 0
+    known = replace(logged, token=protocol.UNFENCED, armed=False, has_body=False, attempt=attempt)
+    assert answer == known
+
+
+@given(
+    end=st.sampled_from(End),
+    wait=st.sampled_from(WAITS),
+    held=st.booleans(),
+    reason=st.sampled_from([None, "error"]),
+)
+def test_an_end_without_a_log_is_answered_as_that_of_a_row_with_no_body(
+    *, end: End, wait: timedelta | None, held: bool, reason: str | None
+) -> None:
+    outcome = replace(
+        SUCCESS, token=protocol.UNFENCED, end=end, retry_in=wait, held=held, reason=reason
+    )
+    row = Task(
+        spec=BARE,
+        state=TaskState.RUNNING,
+        due_at=START,
+        updated_at=START,
+        token=protocol.UNFENCED,
+        attempts=1,
+    )
+
+    answer = protocol.finish_unlogged(outcome)
+
+    assert answer == protocol.finish(row, outcome, START)[1]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import replace as slow_replace
 
 import pytest
 
-from longshore.quick import quick
+from longshore.quick import quick, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,30 @@ def test_equal_values_are_equal_and_copies_too() -> None:
 
     copies = [
         replace(value),
+        slow_replace(value),
         copy.copy(value),
         copy.deepcopy(value),
         pickle.loads(pickle.dumps(value)),  # noqa: S301 - written on the same line
     ]
 
-    assert copies == [value] * 4
+    assert copies == [value] * 5
     assert repr(value) == repr(Slow("a", marks=["x"])).replace("Slow", "Quick")
+
+
+def test_a_value_made_anew_differs_in_what_was_given_alone() -> None:
+    value = Quick("a", 4, marks=["x"])
+
+    other = replace(value, size=5)
+
+    assert other == Quick("a", 5, marks=["x"])
+    assert value == Quick("a", 4, marks=["x"])
+    with pytest.raises(FrozenInstanceError):
+        other.size = 6  # type: ignore[misc]  # what is tried
+
+
+def test_a_field_that_there_is_not_cannot_be_replaced() -> None:
+    with pytest.raises(TypeError, match="Quick has no field 'colour'"):
+        replace(Quick("a"), colour="red")  # type: ignore[call-arg]  # what is tried
 
 
 def test_a_class_that_inherits_is_refused_when_it_is_made() -> None:

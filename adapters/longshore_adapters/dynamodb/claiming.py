@@ -7,11 +7,11 @@ are remembered until they end, so that their finish is written without a read.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from longshore import protocol
 from longshore.protocol import Answer, Claimed, Renewed
+from longshore.quick import replace
 from longshore.task import TaskState
 from longshore_adapters.dynamodb.beliefs import Beliefs
 from longshore_adapters.dynamodb.drafting import fits

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from longshore.quick import replace
 from longshore_adapters.dynamodb import attempts as tried
 from longshore_adapters.dynamodb.parts import filled, keys_of, references
 from longshore_adapters.dynamodb.scalars import text

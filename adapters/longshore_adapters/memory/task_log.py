@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from longshore import protocol
 from longshore.errors import ConfigurationError, TooLargeError
 from longshore.protocol import Changed, Finished, Recorded, Settle
+from longshore.quick import replace
 from longshore.task import FINAL, TaskState
 from longshore.task_log import Count, Page, QueueStats, TaskLogCapabilities
 

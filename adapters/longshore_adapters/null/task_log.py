@@ -72,8 +72,7 @@ class NullTaskLog:
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Finished]:
         """Accept each end; a retry or a give-back is its message's, released with the delay."""
         self._connection.check()
-        now = self._connection.clock.now()
-        return [protocol.finish_unlogged(outcome, now) for outcome in outcomes]
+        return [protocol.finish_unlogged(outcome) for outcome in outcomes]
 
     async def transition(self, changes: Sequence[Change]) -> list[Changed]:
         """Refuse: there is no row to change."""

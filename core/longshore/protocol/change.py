@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from longshore.protocol.claim import lease_is_live, lost_attempt
 from longshore.protocol.values import GRACE, Verb
+from longshore.quick import replace
 from longshore.task import FINAL, HELD, OPEN, Attempt, Reason, Task, TaskState
 
 if TYPE_CHECKING:

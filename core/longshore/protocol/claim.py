@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from longshore.protocol.values import GRACE, MARGIN, Answer, Claimed, Renewed
+from longshore.quick import replace
 from longshore.task import FINAL, HELD, Attempt, Reason, Task, TaskState
 
 if TYPE_CHECKING:

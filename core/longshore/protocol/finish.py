@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from longshore.protocol.claim import lost_attempt
 from longshore.protocol.values import End, Finished, Settle
+from longshore.quick import replace
 from longshore.task import Attempt, Task, TaskState
 
 if TYPE_CHECKING:

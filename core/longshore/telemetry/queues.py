@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from longshore.quick import replace
 from longshore.telemetry import instruments as table
 from longshore.telemetry.carrier import XRAY, xray_of
 

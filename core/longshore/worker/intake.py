@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from longshore.codec.cloudevents import read_event
@@ -14,6 +13,7 @@ from longshore.codec.pointing import points
 from longshore.codec.raw import Pointer
 from longshore.errors import MessageError, UnavailableError
 from longshore.queue import Rejection
+from longshore.quick import replace
 from longshore.worker.bids import Bidder
 from longshore.worker.foreign import Foreign, Part
 from longshore.worker.pointing import Pointing, fetch

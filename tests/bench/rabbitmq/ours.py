@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 FILLING: Final = "x" * 300
 """With what is around it a message is some 500 bytes."""
+NO_LOG: Final = "null://"
+CONCURRENCY: Final = 100
 
 
 def application(port: int, queue: str, log: str) -> tuple[Longshore, TaskFunction[..., Any, Any]]:
     """An application with one task that does nothing."""
     url = f"rabbitmq://guest:guest@127.0.0.1:{port}"
-    app = Longshore(queue=queue, queue_url=url, url=log)
+    off = {queue: {"log": "off"}} if log == NO_LOG else {}
+    app = Longshore(queue=queue, queue_url=url, url=log, queues=off, concurrency=CONCURRENCY)
 
     @app.task(name="noop")
     async def noop(number: int, filling: str) -> None:
@@ -32,7 +35,7 @@ def application(port: int, queue: str, log: str) -> tuple[Longshore, TaskFunctio
 
 def declare(port: int, queue: str) -> None:
     """Make the queue, as `longshore init` does."""
-    app, _ = application(port, queue, "null://")
+    app, _ = application(port, queue, NO_LOG)
     asyncio.run(_declare(app, queue))
 
 
@@ -41,7 +44,7 @@ async def _declare(app: Longshore, queue: str) -> None:
         await ports.queue(queue).declare()
 
 
-def publish(port: int, queue: str, count: int, log: str = "null://") -> float:
+def publish(port: int, queue: str, count: int, log: str = NO_LOG) -> float:
     """Enqueue in one call; the seconds it took."""
     app, noop = application(port, queue, log)
     with app:
@@ -53,7 +56,7 @@ def publish(port: int, queue: str, count: int, log: str = "null://") -> float:
 
 def publish_one_by_one(port: int, queue: str, count: int) -> float:
     """Enqueue each in a call of its own; the seconds it took."""
-    app, noop = application(port, queue, "null://")
+    app, noop = application(port, queue, NO_LOG)
     with app:
         noop.enqueue(0, FILLING)
         began = perf_counter()
@@ -62,7 +65,7 @@ def publish_one_by_one(port: int, queue: str, count: int) -> float:
         return perf_counter() - began
 
 
-def drain(port: int, queue: str, log: str = "null://") -> float:
+def drain(port: int, queue: str, log: str = NO_LOG) -> float:
     """Run everything in the queue by one worker; the seconds it took, start and end included."""
     app, _ = application(port, queue, log)
     return asyncio.run(_drain(app, queue))
