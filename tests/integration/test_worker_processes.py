@@ -163,6 +163,7 @@ def test_a_worker_whose_handler_blocks_longer_than_its_lease_keeps_the_task(yard
     assert [line.split()[0] for line in yard.lines()] == ["began", "ended"]
 
 
+@pytest.mark.once
 @pytest.mark.timeout(120)
 def test_a_task_that_kills_its_process_is_poison_and_condemns_no_neighbour(yard: Yard) -> None:
     handles = yard.enqueue("works", 12)

@@ -31,8 +31,9 @@ class Watch:
 
     It tells of one write each time it is armed, so that a file nobody waits for costs nothing,
     however much is written to it. Who is told arms it again, and then looks. The first write of a
-    commit is not its end, which no write tells: so it tells again soon after, and then every
-    `rest` seconds for a tenth of a second.
+    commit is not its end, which no write tells: so it tells again soon after, and then after
+    `rest` seconds and twice as long each time, for a tenth of a second. Every commit is followed
+    so, one's own among them, and most of what an idle worker does is to look in vain.
     """
 
     def __init__(self, path: str, rest: float) -> None:
@@ -77,18 +78,19 @@ class Watch:
         poll = select.poll()
         poll.register(inotify, select.POLLIN)
         poll.register(end, select.POLLIN)
-        settled = time.monotonic()
+        wait: float | None = None
         while True:
-            unsettled = time.monotonic() < settled
-            ready = [number for number, _ in poll.poll(self._rest * 1000 if unsettled else None)]
+            ready = [number for number, _ in poll.poll(wait and wait * 1000)]
             if end in ready:
                 break
             tell()
             if inotify in ready:
                 os.read(inotify, _EVENTS_AT_ONCE)
-                settled = time.monotonic() + _LONGEST_COMMIT
                 time.sleep(_SHORT_COMMIT)
                 tell()
                 time.sleep(self._rest)
+                wait = self._rest
+            elif wait is not None:
+                wait = 2 * wait if wait < _LONGEST_COMMIT / 2 else None
         os.close(inotify)
         os.close(end)

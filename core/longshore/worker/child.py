@@ -27,6 +27,7 @@ from longshore.telemetry import end_process, following
 from longshore.worker.attempt import acall, call
 from longshore.worker.capture import captured
 from longshore.worker.holding import Holding
+from longshore.worker.outcome import noted, unkept
 from longshore.worker.rlimits import limited, private
 
 if TYPE_CHECKING:
@@ -233,11 +234,11 @@ def _find(job: Job) -> TaskDefinition:
     """Import the function, or the task object that a decorator left under its name."""
     found = walk(import_module(job.module), job.path)
     definition = getattr(found, "definition", None)
-    declared = isinstance(definition, TaskDefinition)
-    if declared and job.options is None:
-        return cast("TaskDefinition", definition)
-    function = cast("TaskDefinition", definition).function if declared else found
-    return define(function, name=job.name, executor="process", options=job.options)
+    if isinstance(definition, TaskDefinition):
+        if job.options is None:
+            return definition
+        found = definition.function
+    return define(found, name=job.name, executor="process", options=job.options)
 
 
 class _SendingContext(Context):
@@ -338,8 +339,9 @@ def _plain(answer: Answer) -> Answer:
     try:
         result = cast("object", from_json(to_json(answer.result)))
     except Exception as problem:  # noqa: BLE001 - writing it runs the handler's own code
-        error = error or HandlerError(f"the result cannot leave the child process: {problem}")
-        result = None
+        # The work is done: that its result cannot be kept does not undo it.
+        report = noted(answer.report, unkept(answer.result, problem))
+        return replace(answer, result=None, error=error, report=report)
     return replace(answer, result=result, error=error)
 
 

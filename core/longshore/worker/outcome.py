@@ -71,7 +71,7 @@ class Outcomes:
         report = whole_report(held, result)
         kept, problem = self._dump(None if isinstance(result, Report) else result)
         if problem is not None:
-            report = _noted(report, problem)
+            report = noted(report, problem)
         return Outcome(
             task_id=held.spec.id,
             token=held.token,
@@ -185,7 +185,7 @@ class Outcomes:
             if b"NaN" in kept or b"Infinity" in kept:
                 from_json(kept, allow_inf_nan=False)
         except Exception as error:  # noqa: BLE001 - writing it may run the handler's own code
-            return None, f"the result of type {type(result).__name__} is not kept: {_text(error)}"
+            return None, unkept(result, error)
         if len(kept) > self._limits.result:
             size, limit = len(kept), self._limits.result
             return None, f"the result is not kept: {size:,} bytes, the limit is {limit:,}"
@@ -290,7 +290,13 @@ def _can_wait(capabilities: QueueCapabilities, wait: timedelta) -> bool:
     return longest is None or wait <= longest
 
 
-def _noted(report: Report | None, problem: str) -> Report:
+def unkept(result: object, error: Exception) -> str:
+    """Say that a result is left out, and why."""
+    return f"the result of type {type(result).__name__} is not kept: {_text(error)}"
+
+
+def noted(report: Report | None, problem: str) -> Report:
+    """Add a warning to a report, or begin one with it."""
     warning = Report.warning(problem)
     if report is None:
         return warning

@@ -148,7 +148,7 @@ async def test_a_child_may_ask_for_every_outcome(yard: Yard, kind: str, state: s
     [
         ("model", "succeeded", b'"x"'),
         ("set", "succeeded", b'{"set":[1]}'),
-        ("function", "failed", None),
+        ("function", "succeeded", None),
     ],
 )
 async def test_a_result_crosses_as_far_as_it_can(
@@ -160,6 +160,7 @@ async def test_a_result_crosses_as_far_as_it_can(
 
     row = await yard.row(task)
     assert (row.state, row.result) == (state, result)
+    assert (b"is not kept" in (row.report or b"")) is (result is None)
 
 
 async def test_arguments_that_do_not_fit_fail_before_a_child_sees_them(yard: Yard) -> None:
