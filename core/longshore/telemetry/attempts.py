@@ -8,6 +8,7 @@ from longshore.protocol import End
 from longshore.telemetry import instruments as table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Context as Variables
 
     from longshore.protocol import Outcome
@@ -21,12 +22,17 @@ _WORDS = {End.SUCCESS: "succeeded", End.CANCEL: "cancelled", End.GIVE_BACK: "giv
 class Observed:
     """One attempt under observation. Nothing here raises, and nothing waits."""
 
-    __slots__ = ("_destination", "_span", "_system", "_tallies", "_task")
+    __slots__ = ("_complain", "_destination", "_span", "_system", "_tallies", "_task")
 
     def __init__(
-        self, tallies: Tallies, names: tuple[str, str, str], span: ProcessSpan | None
+        self,
+        tallies: Tallies,
+        names: tuple[str, str, str],
+        span: ProcessSpan | None,
+        complain: Callable[[], None],
     ) -> None:
-        """`names` are system, destination and task."""
+        """`names` are system, destination and task; `complain` says that spans are broken."""
+        self._complain = complain
         self._tallies = tallies
         self._system, self._destination, self._task = names
         self._span = span
@@ -56,7 +62,10 @@ class Observed:
         self._tallies.add(table.TASK_ATTEMPTS, (*where, word))
         self._tallies.observe(table.PROCESS_DURATION, (*where, error), seconds)
         if self._span is not None:
-            self._span.end(word, error, outcome)
+            try:
+                self._span.end(word, error, outcome)
+            except Exception:  # noqa: BLE001 - an application's processors may do anything
+                self._complain()
 
     def refused(self) -> None:
         """Say that the log did not take the outcome: the lease was lost meanwhile."""

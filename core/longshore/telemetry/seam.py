@@ -198,7 +198,7 @@ class Seam:
                 span = self.tracing.process(ctx, message, delivery)
             except Exception:  # noqa: BLE001 - a task runs, whatever its trace may come to
                 self._complain()
-        return Observed(self.tallies, names, span)
+        return Observed(self.tallies, names, span, self._complain)
 
     # ------------------------------------------------------------------ gauges
 
