@@ -38,6 +38,8 @@ PATIENCE: Final = 30.0
 """Seconds for a confirmation, blocked or not."""
 STALLED: Final = 3.0
 """Seconds without a confirmation, while some are owed, that a connection is trusted."""
+SLOWEST: Final = 1_048_576
+"""Bytes a second that a connection carries at least, or it is as good as dead."""
 RECONNECTING: Final = 3.0
 """Seconds in which a lost connection may come back before who waits is told."""
 _TRIES: Final = 2
@@ -167,8 +169,10 @@ class Confirms:
         """Whether confirmations are owed for too long, though nothing is blocked.
 
         A quorum queue that has just come back may have lost what it was sent, and say nothing.
+        What is large takes its time on the line before it can be confirmed.
         """
-        return bool(self._sent) and not self._blocked and now - self._heard >= STALLED
+        trusted = STALLED + self._bytes / SLOWEST
+        return bool(self._sent) and not self._blocked and now - self._heard >= trusted
 
     def handle(self, came: Incoming) -> None:
         """Take what came on the channel."""

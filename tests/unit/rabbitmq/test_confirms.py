@@ -19,8 +19,9 @@ class Line:
 
     def batch(self, *bodies: bytes) -> Batch:
         copies = [
-            Copy(body.decode(), write_properties(b"", {}, id=body.decode(), sent_at=0), body)
+            Copy(name, write_properties(b"", {}, id=name, sent_at=0), body)
             for body in bodies
+            if (name := body[:9].decode())
         ]
         batch = Batch([("", "q")] * len(copies), copies, lambda: None)
         self.confirms.submit(batch)
@@ -186,3 +187,10 @@ def test_each_of_two_that_come_back_under_one_name_is_an_error(line: Line) -> No
     line.ack(2, multiple=True)
 
     assert [type(answer) for answer in batch.answers] == [QueueMissingError] * 2
+
+
+def test_a_large_message_has_the_time_that_a_slow_line_needs(line: Line) -> None:
+    batch = line.batch(b"a" * 8_000_000)
+
+    assert not line.confirms.is_stalled(batch.begun + confirms.STALLED + 4)
+    assert line.confirms.is_stalled(batch.begun + confirms.STALLED + 10)
