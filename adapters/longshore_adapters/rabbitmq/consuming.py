@@ -88,7 +88,7 @@ class Consumers:
             what = "the RabbitMQ connection"
             raise ClosedError(what)
         if isinstance(self.problem, ConfigurationError):
-            raise self.problem
+            raise self.problem.with_traceback(None)  # it is kept, and must not keep its callers
         self._pump.start()
         found = self._takings.get(names.queue)
         if found is None:
