@@ -142,9 +142,7 @@ def test_what_fails_at_the_end_of_a_span_does_not_reach_the_worker() -> None:
     provider.add_span_processor(BrokenAtEnd())
     span = ProcessSpan(provider.get_tracer("test").start_span("a"), Context(), "", always=False)
     complaints: list[str] = []
-    attempt = Observed(
-        Tallies(), ("memory", "q", "job"), span, lambda: complaints.append("broken")
-    )
+    attempt = Observed(Tallies(), ("memory", "q", "job"), span, lambda: complaints.append("broken"))
 
     attempt.end(None, 0.1)
 

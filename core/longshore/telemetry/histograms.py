@@ -47,7 +47,7 @@ class WithDistributions(MetricExporter):
         self._tallies = tallies
         wanted = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "")
         self._delta = wanted.upper() in _DELTA
-        self._began = tallies.began
+        self._counts_from = self._began = tallies.began
         self._last: dict[Any, Distribution] = {}
 
     def export(
@@ -72,6 +72,9 @@ class WithDistributions(MetricExporter):
 
     def _with_ours(self, data: MetricsData) -> MetricsData:
         now = time.time_ns()
+        if self._counts_from != self._tallies.began:  # anew, as in a forked child
+            self._counts_from = self._began = self._tallies.began
+            self._last.clear()
         ours = [
             one
             for instrument in INSTRUMENTS
@@ -112,6 +115,7 @@ class WithDistributions(MetricExporter):
         self, instrument: Instrument, attributes: Mapping[str, str], one: Distribution, now: int
     ) -> HistogramDataPoint:
         counts, count, total = one.counts, one.count, one.total
+        ends: tuple[Any, Any] = one.least, one.most
         if self._delta:
             slot = (instrument.name, frozenset(attributes.items()))
             before = self._last.get(slot)
@@ -119,6 +123,7 @@ class WithDistributions(MetricExporter):
             if before is not None:
                 counts = [new - old for new, old in zip(counts, before.counts, strict=True)]
                 count, total = count - before.count, total - before.total
+                ends = None, None  # those that are known may be of another time
         return HistogramDataPoint(
             attributes=attributes,
             start_time_unix_nano=self._began,
@@ -127,8 +132,8 @@ class WithDistributions(MetricExporter):
             sum=total,
             bucket_counts=counts,
             explicit_bounds=one.bounds,
-            min=one.least,
-            max=one.most,
+            min=ends[0],
+            max=ends[1],
         )
 
 
