@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 RABBITMQ: Final = "rabbitmq"
-_SYSTEMS: Final = {"sqs": "aws_sqs", "amqp": RABBITMQ, "amqps": RABBITMQ}
+_SYSTEMS: Final = {"sqs": "aws_sqs", "rabbitmqs": RABBITMQ}
 ROUTING_KEY: Final = "messaging.rabbitmq.destination.routing_key"
 
 
