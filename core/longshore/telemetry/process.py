@@ -165,9 +165,8 @@ def _made(  # noqa: PLR0913 - all that was asked for
     signals = {*wanted, *theirs}
     if "metrics" in signals and not mine.published:
         mine.published = True
-        _publish(
-            mine.tallies, others="metrics" in theirs or "prometheus" in wanted.get("metrics", "")
-        )
+        pulled = mine.providers is not None and mine.providers.pulled
+        _publish(mine.tallies, others="metrics" in theirs or pulled)
     counted = counting or "metrics" in signals
     return Telemetry(
         mine.tallies if counted else Uncounted(),

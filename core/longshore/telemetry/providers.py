@@ -52,6 +52,8 @@ class Providers:
     ) -> None:
         """Make and set the global provider of each signal that has an exporter."""
         self._ends: list[Callable[[], object]] = []
+        self.pulled = False
+        """Whether metrics are read by somebody who takes distributions value by value alone."""
         self._resource = _resource()
         if "metrics" in exporters:
             self._measure(exporters["metrics"], tallies)
@@ -105,12 +107,15 @@ class Providers:
         self._ends.append(provider.shutdown)
 
     def _measure(self, name: str, tallies: Tallies) -> None:
+        made = [_exporter("metrics", each) for each in _named(name)]
+        self.pulled = not all(isinstance(one, MetricExporter) for one in made)
         readers: list[MetricReader] = []
-        for each in _named(name):
-            made = _exporter("metrics", each)
-            if isinstance(made, MetricExporter):
-                made = PeriodicExportingMetricReader(WithDistributions(made, tallies))
-            readers.append(made)
+        for one in made:
+            if not isinstance(one, MetricExporter):
+                readers.append(one)
+            else:
+                whole = one if self.pulled else WithDistributions(one, tallies)
+                readers.append(PeriodicExportingMetricReader(whole))
         provider = MeterProvider(readers, self._resource, shutdown_on_exit=False)
         metrics.set_meter_provider(provider)
         self._ends.append(provider.shutdown)
