@@ -13,16 +13,20 @@ from longshore_adapters.rabbitmq.errors import QueueMissingError, RefusedError, 
         (403, "ACCESS_REFUSED - access to queue refused", UnavailableError, "list_permissions"),
         (
             406,
-            "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. "
-            "Timeout value used: 1800000 ms.",
+            (
+                "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. "
+                "Timeout value used: 1800000 ms."
+            ),
             UnavailableError,
             "consumer_timeout",
         ),
         (406, "PRECONDITION_FAILED - unknown delivery tag 99", UnavailableError, "ended"),
         (
             406,
-            "PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q' in vhost '/': "
-            "received '2' but current is none",
+            (
+                "PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q' in vhost '/': "
+                "received '2' but current is none"
+            ),
             ConfigurationError,
             "x-max-priority",
         ),
