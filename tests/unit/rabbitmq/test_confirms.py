@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from longshore.errors import UnavailableError
+from longshore.errors import ConfigurationError, UnavailableError
 from longshore_adapters.rabbitmq import confirms, fields, frames
 from longshore_adapters.rabbitmq.confirms import CHANNEL, Batch, Confirms
 from longshore_adapters.rabbitmq.errors import BlockedError, QueueMissingError, RefusedError
@@ -194,3 +194,21 @@ def test_a_large_message_has_the_time_that_a_slow_line_needs(line: Line) -> None
 
     assert not line.confirms.is_stalled(batch.begun + confirms.STALLED + 4)
     assert line.confirms.is_stalled(batch.begun + confirms.STALLED + 10)
+
+
+def test_a_message_that_closes_the_channel_is_no_error_of_those_beside_it(line: Line) -> None:
+    good, bad, late = line.batch(b"a"), line.batch(b"b"), line.batch(b"c")
+    line.closed(406, "PRECONDITION_FAILED - message size is too large")
+
+    assert line.published == [b"a", b"b", b"c", b"a"]
+    line.ack(1)
+    line.closed(406, "PRECONDITION_FAILED - message size is too large")
+    line.ack(1)
+
+    assert line.published == [b"a", b"b", b"c", b"a", b"b", b"c"]
+    assert [type(one.answers[0]) for one in (good, bad, late)] == [
+        type(None),
+        ConfigurationError,
+        type(None),
+    ]
+    assert not line.confirms.busy
