@@ -24,8 +24,8 @@ from longshore_adapters.rabbitmq.errors import QueueMissingError, RefusedError, 
         (
             406,
             (
-                "PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q' in vhost '/': "
-                "received '2' but current is none"
+                "PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q' in "
+                "vhost '/': received '2' but current is none"
             ),
             ConfigurationError,
             "x-max-priority",
