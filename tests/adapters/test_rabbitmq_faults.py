@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -19,9 +23,12 @@ from longshore.errors import (
     UnavailableError,
 )
 from longshore.queue import Outgoing, Rejection, Release
-from longshore_adapters.rabbitmq import ADAPTER, confirms
+from longshore_adapters.rabbitmq import ADAPTER, confirms, frames, limits
 from longshore_adapters.rabbitmq import sender as sending
 from longshore_adapters.rabbitmq.errors import BlockedError, QueueMissingError
+from longshore_adapters.rabbitmq.link import Link
+from longshore_adapters.rabbitmq.options import parse_url
+from longshore_adapters.rabbitmq.wire import write_properties
 from tests.brokers.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -327,6 +334,36 @@ async def test_a_sender_goes_on_after_its_connection_was_cut(proxy: Proxy) -> No
         assert (first, second) == ([None], [None] * 3)
         assert await drained(named(opened)) == {b"0", b"1", b"2", b"3"}
         await named(opened).delete()
+
+
+@pytest.fixture
+def crowded() -> Iterator[None]:
+    """A process with so many files open that `select` takes no further one."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    with ExitStack() as files:
+        for _ in range(1100):
+            files.enter_context(Path(os.devnull).open("rb"))
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_what_was_written_before_the_end_goes_out_however_many_files_are_open(
+    queue: Queue, backend: Backend
+) -> None:
+    options = parse_url(backend.url)
+    link = await asyncio.to_thread(Link, options, options.hosts[0], purpose="test", heartbeat=0)
+
+    properties = write_properties(b"", {}, id="m", sent_at=0)
+    link.write(
+        frames.open_channel(1)
+        + frames.publish_head(1, "", options.prefix + queue.name)
+        + frames.content(1, properties, b"x" * limits.MAX_BODY)
+    )
+    await asyncio.to_thread(link.close)
+
+    assert len(await take(queue)) == 1
 
 
 async def test_a_sender_whose_idle_connections_are_forgotten_makes_a_new_one(

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import pytest
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from longshore.settings import Settings
 from longshore.task import TaskState
+from longshore.telemetry import Observed, Tallies
+from longshore.telemetry.instruments import OPERATION_DURATION
+from longshore.telemetry.tracing import ProcessSpan
 from tests.telemetry.observed import observed
 
 if TYPE_CHECKING:
@@ -132,3 +136,33 @@ def exposed(tallies: Any) -> list[str]:
     from longshore.telemetry import exposition  # noqa: PLC0415 - for one test
 
     return exposition(tallies).splitlines()
+
+
+def test_what_fails_at_the_end_of_a_span_does_not_reach_the_worker() -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BrokenAtEnd())
+    span = ProcessSpan(provider.get_tracer("test").start_span("a"), Context(), "", always=False)
+    complaints: list[str] = []
+    attempt = Observed(None, span, lambda: complaints.append("broken"))
+
+    attempt.end(None, 0.1)
+
+    assert complaints == ["broken"]
+
+
+def test_who_is_told_of_values_and_fails_keeps_them_from_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("the meter is broken")
+
+    told: list[float] = []
+    tallies = Tallies()
+    tallies.listen(fail)
+    tallies.listen(lambda _instrument, _attributes, value: told.append(value))
+
+    for value in (0.1, 0.2):
+        tallies.observe(OPERATION_DURATION, ("send", "memory", "q", None), value)
+
+    assert told == [0.1, 0.2]
+    assert len(caplog.records) == 1

@@ -38,10 +38,10 @@ PATIENCE: Final = 30.0
 """Seconds for a confirmation, blocked or not."""
 STALLED: Final = 3.0
 """Seconds without a confirmation, while some are owed, that a connection is trusted."""
+SLOWEST: Final = 1_048_576
+"""Bytes a second that a connection carries at least, or it is as good as dead."""
 RECONNECTING: Final = 3.0
 """Seconds in which a lost connection may come back before who waits is told."""
-_TRIES: Final = 2
-"""Channels that a batch may be on when they are closed: one of its messages may be the reason."""
 
 
 class Batch:
@@ -62,7 +62,6 @@ class Batch:
         self.answers: list[LongshoreError | None] = [None] * len(copies)
         self.left = len(copies)
         self.begun = monotonic()
-        self.tries = 0
         self._done = done
 
     @property
@@ -105,6 +104,7 @@ class Confirms:
         self._sent: dict[int, tuple[Batch, int]] = {}
         self._waiting: deque[tuple[Batch, int]] = deque()
         self._batches: dict[Batch, None] = {}
+        self._suspects: set[Batch] = set()
         self._returned: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -167,8 +167,10 @@ class Confirms:
         """Whether confirmations are owed for too long, though nothing is blocked.
 
         A quorum queue that has just come back may have lost what it was sent, and say nothing.
+        What is large takes its time on the line before it can be confirmed.
         """
-        return bool(self._sent) and not self._blocked and now - self._heard >= STALLED
+        trusted = STALLED + self._bytes / SLOWEST
+        return bool(self._sent) and not self._blocked and now - self._heard >= trusted
 
     def handle(self, came: Incoming) -> None:
         """Take what came on the channel."""
@@ -202,7 +204,10 @@ class Confirms:
         parts: list[bytes] = []
         waiting, sent = self._waiting, self._sent
         while waiting and len(sent) < WINDOW and self._bytes < WINDOW_BYTES:
-            batch, place = entry = waiting.popleft()
+            batch, place = entry = waiting[0]
+            if self._suspects and not self._goes_with(batch):
+                break
+            waiting.popleft()
             if batch.left == 0:
                 continue
             self._tag += 1
@@ -212,6 +217,13 @@ class Confirms:
             parts.append(data)
         if parts:
             self._write(b"".join(parts))
+
+    def _goes_with(self, batch: Batch) -> bool:
+        """Whether a batch may be on its way beside what is: suspects go alone."""
+        first = next(iter(self._sent.values()), None)
+        if first is None or first[0] is batch:
+            return True
+        return first[0] not in self._suspects and batch not in self._suspects
 
     def _settle(self, tag: int, *, multiple: bool, taken: bool) -> None:
         self._heard = monotonic()
@@ -230,21 +242,25 @@ class Confirms:
             batch.answer(place, error)
             if batch.left == 0:
                 self._batches.pop(batch, None)
+                self._suspects.discard(batch)
         if multiple:
             self._lowest = tag + 1
 
     def _closed(self, code: int, text: str) -> None:
-        """The channel was closed: by one of the messages on it, which is not known."""
+        """The channel was closed: by one of the messages on it, which is not known.
+
+        What was on it is tried once more, a batch at a time, and that finds it.
+        """
         self._write(frames.confirm_close(CHANNEL))
         on_it = dict.fromkeys(batch for batch, _ in self._sent.values())
         first = next(iter(self._sent.values()), None)
         queue = "" if first is None else first[0].ids[first[1]][0]
         error = said(code, text, queue)
-        for batch in on_it:
-            batch.tries += 1
+        found = [batch for batch in on_it if batch in self._suspects]
+        self._suspects.update(batch for batch in on_it if batch.left)
         self.down()
         self._up = True
-        self._give_up([batch for batch in on_it if batch.tries >= _TRIES], error)
+        self._give_up(found, error)
         self._open()
 
     def _give_up(self, batches: Sequence[Batch], error: LongshoreError) -> None:
@@ -255,5 +271,6 @@ class Confirms:
         for batch, places in unanswered.items():
             batch.fail(places, error)
             del self._batches[batch]
+            self._suspects.discard(batch)
         # Without a broker nothing else would take them out, and senders go on trying.
         self._waiting = deque(entry for entry in self._waiting if entry[0].left)

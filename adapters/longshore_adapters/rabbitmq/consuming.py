@@ -88,7 +88,7 @@ class Consumers:
             what = "the RabbitMQ connection"
             raise ClosedError(what)
         if isinstance(self.problem, ConfigurationError):
-            raise self.problem
+            raise self.problem.with_traceback(None)  # it is kept, and must not keep its callers
         self._pump.start()
         found = self._takings.get(names.queue)
         if found is None:
@@ -186,11 +186,13 @@ class Consumers:
 
     def _came(self, channel: int, burst: list[Incoming]) -> None:
         user = self._by_channel.get(channel)
+        closed = next((one for one in burst if one.method == frames.CHANNEL_CLOSE), None)
         if user is None:
+            if closed is not None:  # both sides did so at once, and each waits to be answered
+                self.write(frames.confirm_close(channel))
             if any(one.method == frames.CHANNEL_CLOSE_OK for one in burst):
                 self._by_channel.pop(channel, None)
             return
-        closed = next((one for one in burst if one.method == frames.CHANNEL_CLOSE), None)
         if closed is None:
             user.came(burst)
             return

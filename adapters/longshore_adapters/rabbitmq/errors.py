@@ -20,6 +20,8 @@ _DIFFERS: Final = re.compile(
     r"received (?P<ours>.*?) but current is (?P<theirs>.*)",
     re.DOTALL,
 )
+_STALE: Final = "unknown delivery tag"
+"""What was settled is not held any more: nothing that a setting would mend."""
 _OTHER_TYPE: Final = "x-queue-type"
 
 
@@ -55,6 +57,8 @@ def said(code: int, text: str, queue: str) -> LongshoreError:
     if code == _MISSING:
         return QueueMissingError(queue)
     words = text[:500]
+    if code == _MISMATCH and _STALE in text:
+        return UnavailableError(_ENDED.format(queue=queue, code=code, text=words))
     if code == _MISMATCH and "timed out" not in text:
         return ConfigurationError(f"RabbitMQ refused what was asked of {queue!r}: {words}")
     return UnavailableError(_SAID.get(code, _ENDED).format(queue=queue, code=code, text=words))

@@ -125,7 +125,6 @@ class Link:
         self.version = str(self._amqp.server_properties.get("version", ""))
         self.beat = self._amqp.heartbeat / 4 if self._amqp.heartbeat else None
         self._beat_at = monotonic()
-        self.heard = monotonic()
         if 0 < self._amqp.frame_max < FRAME_MAX:
             self.collect()
             message = (
@@ -186,7 +185,6 @@ class Link:
             if not data:
                 message = "the broker closed the connection"
                 raise ConnectionResetError(message)
-            self.heard = monotonic()
             self._amqp.bytes_recv += 1
             for frame in self._reader.feed(data, out):
                 self._amqp.on_inbound_frame(frame)
@@ -205,10 +203,11 @@ class Link:
             self._amqp.is_closing = True
             self._amqp.send_method(sdk.close_method(), "BsBB", (0, "", 0, 0))
             end = monotonic() + _LAST_WORDS
+            poll = select.poll()
             while self._amqp.connected and (left := end - monotonic()) > 0:
                 self.flush()
-                writing = [self._sock] if self._out else []
-                select.select([self._sock], writing, [], left)
+                poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
+                poll.poll(left * 1000)
                 self.read([])
         self.collect()
 

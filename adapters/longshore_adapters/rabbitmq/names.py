@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import ConfigurationError
+from longshore_adapters.rabbitmq.sdk import BITS
 
 if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.options import Options
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 MAX_NAME: Final = 255
 """Bytes of a queue's name: it is an AMQP short string."""
 _DEAD: Final = "-dlq"
+_STEPS: Final = 2 * BITS
+"""Bytes that the ladder puts before a name in routing keys, which are short strings as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,12 @@ def names_of(name: str, options: Options) -> Names:
     if not name or len((queue + _DEAD).encode()) > MAX_NAME:
         message = (
             f"{name!r} cannot be a queue's name: use 1 to {MAX_NAME} bytes, with prefix and -dlq"
+        )
+        raise ConfigurationError(message)
+    if options.ladder and len(queue.encode()) > MAX_NAME - _STEPS:
+        message = (
+            f"{name!r} cannot be a queue's name with ladder=on: use {MAX_NAME - _STEPS} bytes at "
+            "most, with prefix"
         )
         raise ConfigurationError(message)
     return Names(name=name, queue=queue, dead=queue + _DEAD)

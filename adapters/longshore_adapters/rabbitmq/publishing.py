@@ -52,7 +52,7 @@ class Publisher:
             what = "the RabbitMQ connection"
             raise ClosedError(what)
         if self._problem is not None:
-            raise self._problem
+            raise self._problem.with_traceback(None)  # it is kept, and must not keep its callers
         answered: asyncio.Future[None] = self._loop.create_future()
 
         def done() -> None:
@@ -68,7 +68,7 @@ class Publisher:
         answered.add_done_callback(self._batches.discard)
         await answered
         if self._problem is not None:
-            raise self._problem
+            raise self._problem.with_traceback(None)  # it is kept, and must not keep its callers
         return batch.answers
 
     async def close(self) -> None:

@@ -162,7 +162,6 @@ class Pump:
     def _serve(self, link: Link) -> None:
         self._epoch += 1
         self._link = link
-        self._turn -= 1  # the host that works is the first to be tried again
         if self._down_at is not None:
             away = monotonic() - self._down_at
             _log.info("connected to RabbitMQ at %s again after %.1f s", link.host, away)
@@ -172,7 +171,6 @@ class Pump:
         except Exception as error:  # noqa: BLE001 - whatever it was, the connection is of no more use
             self._link = None
             link.collect()
-            self._turn += 1
             self._down_at = monotonic()
             problem = unreached(error, str(link.host))
             _log.warning("the connection for %s was lost: %s", self._purpose, problem)

@@ -57,11 +57,14 @@ class Attempts:
 class Observed:
     """One attempt under observation. Nothing here raises, and nothing waits."""
 
-    __slots__ = ("_attempts", "_span")
+    __slots__ = ("_attempts", "_complain", "_span")
 
-    def __init__(self, attempts: Attempts | None, span: ProcessSpan | None) -> None:
-        """Without `attempts` nobody counts."""
+    def __init__(
+        self, attempts: Attempts | None, span: ProcessSpan | None, complain: Callable[[], None]
+    ) -> None:
+        """Without `attempts` nobody counts; `complain` says that spans are broken."""
         self._attempts = attempts
+        self._complain = complain
         self._span = span
 
     @property
@@ -88,7 +91,10 @@ class Observed:
         if self._attempts is not None:
             self._attempts.ended(word, error, seconds)
         if self._span is not None:
-            self._span.end(word, error, outcome)
+            try:
+                self._span.end(word, error, outcome)
+            except Exception:  # noqa: BLE001 - an application's processors may do anything
+                self._complain()
 
     def refused(self) -> None:
         """Say that the log did not take the outcome: the lease was lost meanwhile."""

@@ -130,6 +130,7 @@ class WithTallies(MetricExporter):
         self, instrument: Instrument, attributes: Mapping[str, str], one: Distribution, now: int
     ) -> HistogramDataPoint:
         counts, count, total = one.counts, one.count, one.total
+        ends: tuple[Any, Any] = one.least, one.most
         if self._delta:
             slot = _slot(instrument, attributes)
             before = self._distributions.get(slot)
@@ -137,6 +138,7 @@ class WithTallies(MetricExporter):
             if before is not None:
                 counts = [new - old for new, old in zip(counts, before.counts, strict=True)]
                 count, total = count - before.count, total - before.total
+                ends = None, None  # those that are known may be of another time
         return HistogramDataPoint(
             attributes=attributes,
             start_time_unix_nano=self._since,
@@ -145,8 +147,8 @@ class WithTallies(MetricExporter):
             sum=total,
             bucket_counts=counts,
             explicit_bounds=one.bounds,
-            min=one.least,
-            max=one.most,
+            min=ends[0],
+            max=ends[1],
         )
 
 

@@ -224,7 +224,7 @@ class Seam:
                 span = self.tracing.process(ctx, message, delivery)
             except Exception:  # noqa: BLE001 - a task runs, whatever its trace may come to
                 self._complain()
-        return Observed(attempts, span)
+        return Observed(attempts, span, self._complain)
 
     def _attempts_of(self, spec: TaskSpec) -> Attempts:
         found = self._attempts.get((spec.queue, spec.name))

@@ -6,6 +6,7 @@ than one. Whoever exports reads it now and then.
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Series: TypeAlias = tuple[Mapping[str, str], float]
     Read: TypeAlias = Callable[[], Iterable[Reading]]
 
+_log = logging.getLogger("longshore.telemetry")
 MOST_SERIES: Final = 1000
 """Series of one instrument; what comes beyond is counted together, as `_other`."""
 
@@ -86,6 +88,7 @@ class Tallies:
         self._pending: dict[tuple[str, Key], tuple[Instrument, list[float]]] = {}
         self.reset()
         self._listeners: list[Callable[[Instrument, Mapping[str, str], float], None]] = []
+        self._broken = False
 
     def reset(self) -> None:
         """Forget what was counted, as a forked child must."""
@@ -149,9 +152,12 @@ class Tallies:
     def _tell(self, instrument: Instrument, key: Key, values: Iterable[float]) -> None:
         if self._listeners and instrument.kind is Kind.HISTOGRAM:
             attributes = named(instrument, key)
-            for value in values:
-                for tell in self._listeners:
-                    tell(instrument, attributes, value)
+            for tell in self._listeners:
+                try:
+                    for value in values:
+                        tell(instrument, attributes, value)
+                except Exception:  # noqa: BLE001 - a meter of the application's own may do anything
+                    self._complain()
 
     def set(self, instrument: Instrument, key: Key, value: float, *, keep: float) -> None:
         """Set a gauge; it is forgotten after `keep` seconds, unless it is set again."""
@@ -168,6 +174,12 @@ class Tallies:
     def listen(self, tell: Callable[[Instrument, Mapping[str, str], float], None]) -> None:
         """Have each value of a distribution told as it comes, to who cannot read distributions."""
         self._listeners.append(tell)
+
+    def _complain(self) -> None:
+        """Say once that a listener is broken; what is counted here is not."""
+        if not self._broken:
+            self._broken = True
+            _log.warning("distributions cannot be told to a meter", exc_info=True)
 
     def series(self, instrument: Instrument) -> list[Series]:
         """Answer a counter's or gauge's values, as they stand now."""

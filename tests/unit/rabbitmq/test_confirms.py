@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from longshore.errors import UnavailableError
+from longshore.errors import ConfigurationError, UnavailableError
 from longshore_adapters.rabbitmq import confirms, fields, frames
 from longshore_adapters.rabbitmq.confirms import CHANNEL, Batch, Confirms
 from longshore_adapters.rabbitmq.errors import BlockedError, QueueMissingError, RefusedError
@@ -19,8 +19,9 @@ class Line:
 
     def batch(self, *bodies: bytes) -> Batch:
         copies = [
-            Copy(body.decode(), write_properties(b"", {}, id=body.decode(), sent_at=0), body)
+            Copy(name, write_properties(b"", {}, id=name, sent_at=0), body)
             for body in bodies
+            if (name := body[:9].decode())
         ]
         batch = Batch([("", "q")] * len(copies), copies, lambda: None)
         self.confirms.submit(batch)
@@ -186,3 +187,28 @@ def test_each_of_two_that_come_back_under_one_name_is_an_error(line: Line) -> No
     line.ack(2, multiple=True)
 
     assert [type(answer) for answer in batch.answers] == [QueueMissingError] * 2
+
+
+def test_a_large_message_has_the_time_that_a_slow_line_needs(line: Line) -> None:
+    batch = line.batch(b"a" * 8_000_000)
+
+    assert not line.confirms.is_stalled(batch.begun + confirms.STALLED + 4)
+    assert line.confirms.is_stalled(batch.begun + confirms.STALLED + 10)
+
+
+def test_a_message_that_closes_the_channel_is_no_error_of_those_beside_it(line: Line) -> None:
+    good, bad, late = line.batch(b"a"), line.batch(b"b"), line.batch(b"c")
+    line.closed(406, "PRECONDITION_FAILED - message size is too large")
+
+    assert line.published == [b"a", b"b", b"c", b"a"]
+    line.ack(1)
+    line.closed(406, "PRECONDITION_FAILED - message size is too large")
+    line.ack(1)
+
+    assert line.published == [b"a", b"b", b"c", b"a", b"b", b"c"]
+    assert [type(one.answers[0]) for one in (good, bad, late)] == [
+        type(None),
+        ConfigurationError,
+        type(None),
+    ]
+    assert not line.confirms.busy

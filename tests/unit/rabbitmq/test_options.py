@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from longshore.errors import ConfigurationError
+from longshore_adapters.rabbitmq import frames
+from longshore_adapters.rabbitmq.ladder import route
 from longshore_adapters.rabbitmq.names import names_of
 from longshore_adapters.rabbitmq.options import Host, Options, parse_url
 from longshore_adapters.rabbitmq.versions import check_version
@@ -87,6 +89,18 @@ def test_what_cannot_be_used_is_refused_with_what_can(url: str, said: str) -> No
 def test_names_that_rabbitmq_would_not_take_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError):
         names_of(name, parse_url("rabbitmq://broker"))
+
+
+def test_a_name_is_so_long_at_most_that_the_ladder_can_lead_to_it() -> None:
+    plain, ladder = parse_url("rabbitmq://broker"), parse_url("rabbitmq://broker?ladder=on")
+    longest = "q" * 199
+
+    exchange, key = route(timedelta(seconds=5), names_of(longest, ladder), ladder)
+
+    assert frames.publish_head(1, exchange, key)
+    assert names_of(longest + "q", plain).name
+    with pytest.raises(ConfigurationError, match="ladder"):
+        names_of(longest + "q", ladder)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import amqp  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # it has none
@@ -325,12 +326,10 @@ def test_whatever_its_headers_hold_a_message_can_be_rejected(odd: Copy) -> None:
 def test_whatever_its_headers_hold_a_message_is_sent_again_or_refused_by_itself(odd: Copy) -> None:
     letter = read_letter(odd.properties, odd.body, queue="q", redelivered=0)
 
-    for write in (
-        lambda: again(delivered(odd), OPTIONS, NOW),
-        lambda: to_redrive(letter, OPTIONS, NOW),
-    ):
+    writers = partial(again, delivered(odd)), partial(to_redrive, letter)
+    for write in writers:
         try:
-            copy = write()
+            copy = write(OPTIONS, NOW)
         except TooLargeError:
             continue
         assert len(copy.properties) <= limits.MAX_PROPERTIES
