@@ -88,5 +88,6 @@ class Requests:
                 queue,
                 linger=ACK_LINGER if operation == "DeleteMessageBatch" else SEND_LINGER,
                 eager=operation != "DeleteMessageBatch",
+                ordered=sends and self._names.fifo,
             )
         return found

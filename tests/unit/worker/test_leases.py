@@ -167,6 +167,7 @@ async def test_a_worker_cut_off_from_the_log_stops_by_itself_before_another_may_
 
 def hanging(yard: Yard, until: asyncio.Event) -> Ports:
     """Ports whose log never answers a renewal."""
+
     class Hanging(type(yard.ports.task_log)):  # type: ignore[misc]  # any log will do
         async def renew(self, renewals: Any) -> Any:
             await until.wait()
@@ -498,9 +499,12 @@ async def test_a_lease_thread_that_gets_no_loop_ends_the_worker_in_good_order(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     async with threaded(lease=5.0) as (yard, worker):
-        with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):
-            patch.setattr("asyncio.events.new_event_loop", none)
+        monkeypatch.setattr("asyncio.events.new_event_loop", none)
+
+        with pytest.raises(OSError, match="Too many open files"):
             await yard.done(worker.run())
+
+        monkeypatch.undo()
 
 
 async def test_a_lease_thread_waits_for_a_server_that_is_away() -> None:
