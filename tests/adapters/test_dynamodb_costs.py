@@ -7,10 +7,11 @@ The figures are the exact ones of the README. Run with -s to see them.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -18,14 +19,18 @@ import pytest
 from longshore.clock import ManualClock
 from longshore.identity import TaskIds
 from longshore.protocol import Answer, Claim, End, Outcome, Record, Renewal
-from longshore.task import TaskError, TaskSpec, TaskState
-from longshore_adapters.dynamodb import ADAPTER
+from longshore.task import Task, TaskError, TaskSpec, TaskState
+from longshore_adapters.dynamodb import ADAPTER, counting
+from longshore_adapters.dynamodb.connection import Connection
+from longshore_adapters.dynamodb.options import parse_url
+from longshore_adapters.dynamodb.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from longshore.registry import Backend
     from longshore.task_log import TaskLog
+    from longshore_adapters.dynamodb.scalars import Item
 
 pytestmark = pytest.mark.once
 
@@ -199,3 +204,33 @@ async def test_a_failure_with_a_traceback_pays_for_it_once(url: str) -> None:
 
     print("failure to be retried, traceback of 2 KB", steps)
     assert steps == [4]
+
+
+async def test_statistics_keep_no_more_rows_than_those_of_a_page_in_memory(url: str) -> None:
+    """The scheduler asks for them each day, of a table that holds the tasks of a month."""
+
+    class Paged(Table):
+        most = 0
+
+        async def pages(
+            self, operation: str, asked: Mapping[str, Any]
+        ) -> AsyncGenerator[tuple[list[Item], Item | None]]:
+            async for page in super().pages(operation, {**asked, "Limit": 20}):
+                self.most = max(self.most, rows_in_memory() - before)
+                yield page
+
+    async with metered(url) as meter:
+        tasks = specs(100)
+        await meter.record(tasks)
+        async with Connection(parse_url(url), ManualClock()).opened() as connection:
+            table = Paged(connection)
+            before = rows_in_memory()
+            [stats] = await counting.stats(table)
+
+    assert stats.by_state == {TaskState.QUEUED: 108}
+    assert stats.oldest_open == tasks[0].created_at
+    assert table.most <= 40
+
+
+def rows_in_memory() -> int:
+    return sum(type(each) is Task for each in gc.get_objects())

@@ -211,6 +211,31 @@ async def test_a_service_that_fails_for_a_moment_is_asked_again(
     assert proxy.asked["SendMessageBatch"] == 3
 
 
+async def test_what_is_sent_together_keeps_the_order_of_its_groups(
+    proxy: Proxy, backend: Backend, name: str
+) -> None:
+    """It takes more than one request, and the first is the one that has to be repeated."""
+    assert backend.queue is not None
+    queue = backend.queue(f"{name}.fifo")
+    await queue.declare()
+    went: list[list[int]] = []
+
+    def throttled(operation: str, body: dict[str, Any]) -> str | None:
+        if operation == "SendMessageBatch":
+            went.append([int(each["MessageBody"]) for each in body["Entries"]])
+        return "throttle" if operation == "SendMessageBatch" and len(went) == 1 else None
+
+    proxy.fault = throttled
+    answers = await queue.send(
+        [replace(each, group=f"{place % 2}") for place, each in enumerate(numbered(44))]
+    )
+
+    numbers = [number for request in went[1:] for number in request]
+    assert answers == [None] * 44
+    assert numbers[::2] + numbers[1::2] == [*range(0, 44, 2), *range(1, 44, 2)]
+    await queue.delete()
+
+
 async def test_entries_that_fail_are_sent_again_and_no_others(proxy: Proxy, queue: Queue) -> None:
     proxy.fault = lambda operation, _body: (
         "entries" if operation in {"SendMessageBatch", "DeleteMessageBatch"} else None

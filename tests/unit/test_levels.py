@@ -291,3 +291,35 @@ async def test_without_claims_a_broker_that_delays_nothing_is_refused(level: Lev
 
         check_waits(yard.healthy, policy, ["default"])
         check_waits(yard.ports, Policy(), ["default"])
+
+
+# --------------------------------------------------------------------------------- beside a log
+
+
+async def test_a_log_that_is_away_lets_go_of_nothing_that_it_does_not_keep() -> None:
+    began: list[str] = []
+    ended: list[str] = []
+
+    async def sleeps(ctx: Context) -> None:
+        began.append(ctx.queue)
+        await ctx.clock.sleep(60)
+        ended.append(ctx.queue)
+
+    async with open_yard(together=False) as yard:
+        levels = {"default": Level.FULL, "plain": Level.OFF}
+        log = LevelledLog(yard.ports.task_log, levels.__getitem__, yard.clock)
+        yard.ports = replace(yard.ports, task_log=log)
+        definition = yard.task(sleeps)
+        for queue in levels:
+            await yard.enqueue(definition, options=EnqueueOptions(queue=queue))
+        async with yard.working(queues=tuple(levels)):
+            await yard.until(lambda: len(began) == 2)
+            yard.log_plan.sleep()
+            await yard.passes(70)
+            yard.log_plan.wake()
+            await yard.passes(120)
+            depths = [await yard.depth(queue) for queue in levels]
+
+    assert began.count("plain") == 1
+    assert ended.count("plain") == 1
+    assert [(depth.ready, depth.in_flight) for depth in depths] == [(0, 0), (0, 0)]

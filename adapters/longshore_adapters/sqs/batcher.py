@@ -1,10 +1,8 @@
 """Entries of concurrent calls gathered into full requests.
 
 A request goes as soon as it is full, or after a moment's linger. While as many are on their way
-as may be, what comes gathers behind them, so that load makes full requests by itself.
-
-Of two requests on their way either may arrive first, so those of a FIFO queue that share a group go
-one by one.
+as may be, what comes gathers behind them, so that load makes full requests by itself. Requests on
+their way at once overtake each other: where order counts, a group is in one of them at most.
 """
 
 from __future__ import annotations
@@ -12,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from random import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longshore.errors import ConfigurationError, LongshoreError, UnavailableError
 from longshore_adapters.sqs.batching import FIRST_PAUSE, TRIES, Batch, fits
@@ -21,6 +20,7 @@ from longshore_adapters.sqs.limits import MAX_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from longshore_adapters.sqs.connection import Connection
     from longshore_adapters.sqs.purpose import Purpose
@@ -45,6 +45,10 @@ class _Call:
             self.done.set_result(self.answers)
 
 
+_Item: TypeAlias = "tuple[Entry, _Call, int]"
+"""An entry, whose it is, and its place among the caller's."""
+
+
 class Batcher:
     """Sends one operation's entries to one queue of SQS."""
 
@@ -61,7 +65,7 @@ class Batcher:
     ) -> None:
         """`linger` is seconds; an `eager` one does not wait while nothing else is on its way.
 
-        An `ordered` one sends messages, and keeps the order of each group.
+        An `ordered` one keeps the order in which the messages of a group were added.
         """
         self._connection = connection
         self._purpose = purpose
@@ -70,9 +74,10 @@ class Batcher:
         self._linger = linger
         self._eager = eager
         self._ordered = ordered
-        self._waiting: deque[tuple[Entry, _Call, int]] = deque()
+        self._waiting: deque[_Item] = deque()
+        self._under_way: set[str | None] = set()
         self._timer: asyncio.Handle | None = None
-        self._requests: dict[asyncio.Task[None], set[str]] = {}
+        self._requests: set[asyncio.Task[None]] = set()
 
     async def add(self, entries: Sequence[Entry]) -> list[LongshoreError | None]:
         """Answer each entry, when its request is answered; a cancelled call's entries still go."""
@@ -93,35 +98,45 @@ class Batcher:
         """Send what is full; where the linger is over, the rest as well."""
         while self._waiting and len(self._requests) < MOST_REQUESTS:
             batch, full = self._next()
-            groups = self._groups(batch)
-            if not all(groups.isdisjoint(others) for others in self._requests.values()):
+            if not batch:  # the groups of all that wait are on their way
                 return
             if not full and not due:
                 self._wait()
                 return
-            for _ in batch:
-                self._waiting.popleft()
-            request = asyncio.ensure_future(self._request(batch))
-            self._requests[request] = groups
-            request.add_done_callback(self._ended)
+            self._begin(batch)
         if self._timer is not None and not self._waiting:
             self._timer.cancel()
             self._timer = None
-
-    def _groups(self, batch: Sequence[tuple[Entry, _Call, int]]) -> set[str]:
-        """Whose order is at stake."""
-        return {item[0].fields["MessageGroupId"] for item in batch} if self._ordered else set()
 
     def _wait(self) -> None:
         if self._timer is None:
             pause = 0 if self._eager and not self._requests else self._linger
             self._timer = asyncio.get_running_loop().call_later(pause, self._over)
 
-    def _next(self) -> tuple[list[tuple[Entry, _Call, int]], bool]:
+    def _begin(self, batch: Sequence[_Item]) -> None:
+        """Take out what goes, and send it; nothing else of its groups goes until it is answered."""
+        groups = set(map(self._group, batch)) - {None}
+        if self._under_way:
+            gone = set(map(id, batch))
+            self._waiting = deque(item for item in self._waiting if id(item) not in gone)
+        else:  # nothing was passed over
+            for _ in batch:
+                self._waiting.popleft()
+        self._under_way |= groups
+        request = asyncio.ensure_future(self._request(batch))
+        self._requests.add(request)
+        request.add_done_callback(partial(self._ended, groups))
+
+    def _group(self, item: _Item) -> str | None:
+        return item[0].fields.get("MessageGroupId") if self._ordered else None
+
+    def _next(self) -> tuple[list[_Item], bool]:
         """What goes next, and whether nothing more goes with it."""
-        batch: list[tuple[Entry, _Call, int]] = []
+        batch: list[_Item] = []
         size = 0
         for item in self._waiting:
+            if self._group(item) in self._under_way:
+                continue
             if batch and not fits(len(batch), size, item[0]):
                 return batch, True
             batch.append(item)
@@ -132,11 +147,12 @@ class Batcher:
         self._timer = None
         self._pump(due=True)
 
-    def _ended(self, request: asyncio.Task[None]) -> None:
-        del self._requests[request]
+    def _ended(self, groups: AbstractSet[str | None], request: asyncio.Task[None]) -> None:
+        self._requests.discard(request)
+        self._under_way -= groups
         self._pump(due=False)
 
-    async def _request(self, items: Sequence[tuple[Entry, _Call, int]]) -> None:
+    async def _request(self, items: Sequence[_Item]) -> None:
         batch = Batch(self._operation, self._queue, [entry for entry, _, _ in items])
         try:
             await self._ask(batch)
@@ -171,9 +187,5 @@ class Batcher:
             batch.fail(error)
             return
         parts = batch.split()
-        if self._ordered:
-            for part in parts:
-                await self._ask(part)
-        else:
-            await asyncio.gather(*(self._ask(part) for part in parts))
+        await asyncio.gather(*(self._ask(part) for part in parts))
         batch.joined(parts)

@@ -106,11 +106,18 @@ class Audit:
         """Say which rows may have lost their messages: the queue was empty, or they are old."""
         for name in queues:
             ends = [twice[name] - MARGIN] if name in twice else []
-            retention = self._ports.queue(name).capabilities.retention
+            retention = self._retention(name)
             if retention is not None:
                 ends.append(self._earliest() - _OLD * retention)
             if ends:
                 yield Walk(queue=name, before=max(ends))
+
+    def _retention(self, name: str) -> timedelta | None:
+        """How long its messages are kept; a queue that no broker of ours can have has none."""
+        try:
+            return self._ports.queue(name).capabilities.retention
+        except LongshoreError:  # was said when its depth was asked
+            return None
 
     async def _is_empty(self, name: str) -> bool:
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.clock import within
 from longshore.errors import LongshoreError, UnavailableError
-from longshore.protocol import Renewal
+from longshore.protocol import UNFENCED, Renewal
 from longshore.worker.options import BROKER_EXTRA, kept_for
 
 if TYPE_CHECKING:
@@ -79,8 +79,11 @@ class LeaseKeeper:
         """Renew once whatever was held for a third of its lease."""
         now = ports.clock.monotonic()
         old = [one for one in self._held() if now - one.claimed_at >= self._third(one)]
-        for start in range(0, len(old), BATCH):
-            await self._renew(ports, old[start : start + BATCH])
+        # First what no log knows of: one that is away must not let go of it.
+        for fenced in (False, True):
+            some = [one for one in old if (one.token != UNFENCED) is fenced]
+            for start in range(0, len(some), BATCH):
+                await self._renew(ports, some[start : start + BATCH])
 
     async def _renew(self, ports: Ports, batch: Sequence[Holding]) -> None:
         sent = ports.clock.monotonic()

@@ -30,6 +30,8 @@ _log = logging.getLogger("longshore.supervisor")
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
+_DOUBLINGS: Final = 16
+"""More than it takes to the longest pause; what fails for days must not count beyond numbers."""
 LIVED: Final = 10.0
 """Seconds after which a child counts as having worked: the next one starts without a pause."""
 
@@ -149,19 +151,35 @@ class Supervisor:
         ready = [each for each in self._due if each[0] <= now]
         self._due = [each for each in self._due if each[0] > now]
         for _, failures in ready:
-            self._start(failures)
+            try:
+                self._start(failures)
+            except OSError as error:
+                _log.warning("a worker process could not be started, trying again: %s", error)
+                self._start_later(failures + 1)
+
+    def _start_later(self, failures: int) -> None:
+        """Have a child started after a pause that grows with what failed before."""
+        pause = FIRST_PAUSE * 2 ** min(failures - 1, _DOUBLINGS) if failures else 0.0
+        self._due.append((time.monotonic() + min(pause, LONGEST_PAUSE), failures))
 
     def _start(self, failures: int) -> None:
+        """Fork a child; `OSError` where no process or no line to it is to be had now."""
+        taken = {child.place for child in self._children.values()}
+        place = next(each for each in count() if each not in taken)
         theirs, ours = (end.detach() for end in socket.socketpair())
         _flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        taken = {child.place for child in self._children.values()}
-        place = next(each for each in count() if each not in taken)
-        pid = os.fork()
-        if not pid:
-            self._become_child(theirs, ours, place)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        os.close(theirs)
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(ours)
+            raise
+        else:
+            if not pid:
+                self._become_child(theirs, ours, place)
+        finally:  # in the parent alone
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            os.close(theirs)
         self._children[pid] = Child(pid, ours, time.monotonic(), failures, place)
         if self._told_paused:
             _say(self._children[pid], PAUSE)
@@ -251,8 +269,7 @@ class Supervisor:
             return
         lived = time.monotonic() - child.began >= LIVED
         failures = 0 if lived or code in self._recycled else child.failures + 1
-        pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0
-        self._due.append((time.monotonic() + pause, failures))
+        self._start_later(failures)
 
     def _ask(self) -> None:
         """Pass a request to stop on to the children; from the third on they are killed."""

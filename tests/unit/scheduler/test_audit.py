@@ -10,7 +10,7 @@ import pytest
 
 from longshore.conformance import FlakyTaskLog
 from longshore.draft import EnqueueOptions
-from longshore.errors import UnavailableError
+from longshore.errors import ConfigurationError, UnavailableError
 from longshore.protocol import Claim, Record, Renewal
 from longshore.queue import Delivery, Depth, SupportsPurge
 from longshore.retry import Retry
@@ -23,6 +23,7 @@ from tests.unit.yard import Capable
 
 if TYPE_CHECKING:
     from longshore.identity import TaskId
+    from longshore.queue import Queue
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -223,6 +224,26 @@ async def test_a_row_with_a_wake_up_is_left_to_it(site: Site) -> None:
     await audited(site)
 
     assert (await site.yard.row(later.spec.id)).audits == 0
+
+
+async def test_a_queue_that_cannot_be_keeps_no_other_from_being_looked_at(site: Site) -> None:
+    """Its rows are of an application on another broker, where it may have that name."""
+    inner = site.yard.ports.queue
+
+    def known(name: str) -> Queue:
+        if name == "a.name":
+            message = "no queue can have this name"
+            raise ConfigurationError(message)
+        return inner(name)
+
+    options = EnqueueOptions(queue="a.name")
+    await site.yard.enqueue(site.yard.task(echo, name="elsewhere"), options=options)
+    site.ports = replace(site.ports, queue=known)
+    task = await lost(site)
+
+    await audited(site)
+
+    assert (await site.yard.row(task)).audits == 1
 
 
 async def test_a_row_older_than_most_of_its_queues_retention_is_armed_though_others_wait(

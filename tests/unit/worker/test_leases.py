@@ -499,9 +499,12 @@ async def test_a_lease_thread_that_gets_no_loop_ends_the_worker_in_good_order(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     async with threaded(lease=5.0) as (yard, worker):
-        with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):
-            patch.setattr("asyncio.events.new_event_loop", none)
+        monkeypatch.setattr("asyncio.events.new_event_loop", none)
+
+        with pytest.raises(OSError, match="Too many open files"):
             await yard.done(worker.run())
+
+        monkeypatch.undo()
 
 
 async def test_a_lease_thread_waits_for_a_server_that_is_away() -> None:
