@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]
 TASKS = "150"
 ENDS_WITHIN = 200.0
 HEARTBEAT = 2
-FIRST = 4.0
+WORKERS = 3
+SOON = 1.0
 APART = 4.0
 
 
@@ -69,7 +70,17 @@ def broken(log_url: str, broker: PrivateBroker, at: Path) -> dict[str, Any]:
             f"rabbitmq://guest:guest@127.0.0.1:{proxy.port}"
             f"?heartbeat={HEARTBEAT}&prefix=chaos-{uuid4().hex[:8]}-"
         )
-        words = ("--tasks", TASKS, "--seconds", "8", "--workers", "3", "--seed", "11", "--json")
+        words = (
+            "--tasks",
+            TASKS,
+            "--seconds",
+            "8",
+            "--workers",
+            str(WORKERS),
+            "--seed",
+            "11",
+            "--json",
+        )
         urls = ("--url", log_url, "--queue-url", queue_url)
         command = [sys.executable, "-m", "longshore", "bench", "--chaos", "--folder", str(at)]
         with subprocess.Popen(
@@ -79,7 +90,16 @@ def broken(log_url: str, broker: PrivateBroker, at: Path) -> dict[str, Any]:
             stdout=subprocess.PIPE,
             text=True,
         ) as script:
-            done = meanwhile(script, [proxy.forget, broker.kill, broker.start, proxy.cut])
+            connected(script, proxy)
+            done = meanwhile(
+                script,
+                [
+                    (SOON, proxy.cut),
+                    (2 * SOON, proxy.forget),
+                    (APART, broker.kill),
+                    (APART, broker.start),  # the last: until then the script cannot end
+                ],
+            )
             said, problems = script.communicate(timeout=ENDS_WITHIN)
     assert done == 4, "the script ended before everything was broken"
     assert script.returncode in {0, 1}, (problems, said)  # 1: a promise was broken, see which
@@ -87,14 +107,19 @@ def broken(log_url: str, broker: PrivateBroker, at: Path) -> dict[str, Any]:
     return answer
 
 
-def meanwhile(script: subprocess.Popen[str], deeds: list[Callable[[], None]]) -> int:
+def connected(script: subprocess.Popen[str], proxy: Proxy) -> None:
+    """Wait until every worker may have a connection that can be broken."""
+    while proxy.connections < WORKERS and script.poll() is None:
+        time.sleep(0.05)
+
+
+def meanwhile(script: subprocess.Popen[str], deeds: list[tuple[float, Callable[[], None]]]) -> int:
     """Do one thing after another while the script runs; how many could be done."""
-    due = time.monotonic() + FIRST
-    for number, deed in enumerate(deeds):
+    for number, (seconds, deed) in enumerate(deeds):
+        due = time.monotonic() + seconds
         while time.monotonic() < due:
             if script.poll() is not None:
                 return number
             time.sleep(0.05)
         deed()
-        due = time.monotonic() + APART
     return len(deeds)

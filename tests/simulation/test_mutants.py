@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from tests.simulation import protocol_model
-from tests.simulation.mutants import BEYOND_THE_MODEL, ELSEWHERE, MUTANTS, OF_THE_MODEL
+from tests.simulation.mutants import (
+    BEYOND_THE_MODEL,
+    ELSEWHERE,
+    FOUND_LATELY,
+    MUTANTS,
+    OF_THE_MODEL,
+    SEEDS,
+)
 
 ROOT = Path(__file__).parents[2]
 GIVES_WAY = ("/usr/bin/env", "nice")
@@ -42,6 +49,11 @@ def test_every_mistake_of_the_model_is_planted_or_accounted_for() -> None:
 
 def test_mistakes_have_names_of_their_own() -> None:
     assert len(MUTANTS) == len(OF_THE_MODEL) + len(BEYOND_THE_MODEL)
+
+
+def test_a_seed_that_is_tried_first_is_one_of_those_a_mutant_gets() -> None:
+    assert set(FOUND_LATELY) <= set(MUTANTS)
+    assert all(0 <= seed < SEEDS for seed in FOUND_LATELY.values())
 
 
 def test_every_mistake_has_its_place_in_the_code() -> None:
