@@ -187,5 +187,9 @@ class Batcher:
             batch.fail(error)
             return
         parts = batch.split()
-        await asyncio.gather(*(self._ask(part) for part in parts))
+        if self._ordered:
+            for part in parts:
+                await self._ask(part)
+        else:
+            await asyncio.gather(*(self._ask(part) for part in parts))
         batch.joined(parts)
