@@ -271,7 +271,7 @@ class Worker:
             if held.stopped is None:
                 self._start(held, now)
             elif held.stopped == "lost":
-                self._let_go(held)
+                self._drop(held)  # what it held up begins in the next turn of this loop
             else:  # cancelled before it began: the log ends it, and says what becomes of it
                 self._endings.give_back([held])
         if self._slots.spent:
@@ -303,13 +303,16 @@ class Worker:
 
     def _let_go(self, held: Holding) -> None:
         """Hold a task no more: its message is dealt with, or somebody else's."""
+        self._drop(held)
+        if self._slots.solo or held.group is not None:
+            self._begin()
+
+    def _drop(self, held: Holding) -> None:
         self._slots.drop(held)
         limit, started = self._options.max_tasks, self._slots.started
         over = limit is not None and started >= limit and not self._slots.held
         if over and self._reason is None:
             self.stop("max_tasks")
-        if self._slots.solo or held.group is not None:
-            self._begin()
 
     # ------------------------------------------------------------------ stopping
 

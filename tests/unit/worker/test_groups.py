@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from longshore import Context, RetryLater
+from longshore.conformance.faults import GatedTaskLog
 from longshore.draft import EnqueueOptions
 from longshore.policy import LEASE, Policy
 from longshore.protocol import Claim
@@ -15,8 +17,9 @@ from longshore.queue import Outgoing
 from tests.unit.yard import Yard, open_yard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from longshore.clock import Clock
     from longshore.identity import TaskId
 
 
@@ -163,3 +166,29 @@ async def test_of_several_last_tries_of_a_group_the_first_stays(yard: Yard, book
 
     assert await yard.outcomes(first) == ["lost", "succeeded"]
     assert book.lines == ["+a1", "-a1", "+a2", "-a2"]
+
+
+class LateOnce:
+    """A gate behind which the first claim is answered when its leases are over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._late = False
+
+    async def through(self, verb: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        answer = await call()
+        if verb == "claim" and not self._late:
+            self._late = True
+            await self._clock.sleep(LEASE.total_seconds())
+        return answer
+
+
+async def test_a_whole_group_may_be_lost_at_once(yard: Yard, book: Book) -> None:
+    await fill(yard, book, *(f"a{n}" for n in range(1000)))
+    late = GatedTaskLog(yard.ports.task_log, LateOnce(yard.clock))
+    yard.ports = replace(yard.ports, task_log=late)
+
+    async with yard.working(concurrency=1000):
+        await yard.until(lambda: yard.has_ended(1000), moving=True)
+
+    assert book.lines == [f"{sign}a{n}" for n in range(1000) for sign in "+-"]
