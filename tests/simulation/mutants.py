@@ -35,6 +35,7 @@ FOUND_LATELY: Final[Mapping[str, int]] = {
     "pause_release": 25,
     "record_unarmed": 14,
     "retry_unarmed": 21,
+    "stamp_late": 63,
     "token_only": 8,
 }
 """Where few seeds find a mutant, one that did: tried first, and where it no longer does, all are."""
