@@ -26,6 +26,7 @@ SEEDS: Final = 600
 FOUND_LATELY: Final[Mapping[str, int]] = {
     "ack_stale": 49,
     "answer_first": 11,
+    "body_not_kept": 478,
     "claim_clears_wake": 51,
     "copies_acked": 49,
     "copies_swallowed": 88,
@@ -36,6 +37,7 @@ FOUND_LATELY: Final[Mapping[str, int]] = {
     "group_overtaken": 460,
     "limit_ignored": 23,
     "limit_miscounted": 23,
+    "lost_goes_on": 171,
     "no_audit": 203,
     "no_fence": 244,
     "no_local_deadline": 171,
