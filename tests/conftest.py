@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 # The conformance kit is a plain module to pytest; without this its asserts would fail wordlessly.
 pytest.register_assert_rewrite("longshore.conformance")
+
+# The venv holds no bytecode until it is used, and tests start hundreds of processes, each of which
+# would compile the SDKs anew. `make` does the same.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shared machine is slow at times, and a slow example is no wrong one.
 settings.register_profile("longshore", deadline=None, print_blob=True)
