@@ -107,5 +107,6 @@ def _verdict(figure: Figure, value: float) -> str:
     for sign, goal in (("≤", figure.at_most), ("≥", figure.at_least)):
         if goal is not None:
             reached = value <= goal if sign == "≤" else value >= goal
-            return f"   goal {sign} {goal:g}: {'reached' if reached else 'NOT reached'}"
+            verdict = "reached" if reached else "NOT reached"
+            return f"   goal {sign} {written(goal, figure.unit)}: {verdict}"
     return ""

@@ -85,6 +85,20 @@ def test_the_table_judges_the_median_and_says_what_was_not_measured() -> None:
 
     assert (good.correct, bad.correct) == (True, False)
     assert [line.split() for line in bad.lines()][1:3] == [
-        ["CPU", "500", "µs", "1,100", "µs", "2,000", "µs", "goal", "≤", "0.001:", "NOT", "reached"],
+        [
+            "CPU",
+            "500",
+            "µs",
+            "1,100",
+            "µs",
+            "2,000",
+            "µs",
+            "goal",
+            "≤",
+            "1,000",
+            "µs:",
+            "NOT",
+            "reached",
+        ],
         ["another", "not", "measured"],
     ]

@@ -42,7 +42,7 @@ def _longshore(name: str, text: str, log: str) -> Contender:
     )
 
 
-RAW: Final = _contender("pyamqp", "bare py-amqp", 478, f"{_APPS}.pyamqp_app", needs=("amqp",))
+RAW: Final = _contender("pyamqp", "bare py-amqp", 480, f"{_APPS}.pyamqp_app", needs=("amqp",))
 OURS: Final = _longshore("longshore", "Longshore, no log", "off")
 LOGGED: Final = _longshore("logged", "Longshore, full log in SQLite", "full")
 NEIGHBOURS: Final = (
