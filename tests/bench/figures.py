@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 _US = 1_000_000
 _MEGABYTE = 1024 * 1024
-WRONG = ("lost", "doubled", "left", "not durable")
+WRONG = ("lost", "doubled", "left", "not durable", "not in the log")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tests.bench.contender import Contender
 
 ROOT: Final = Path(__file__).parents[2]
-PATIENCE: Final = 180.0
-"""Seconds for a worker to run everything."""
+PATIENCE: Final = 600.0
+"""Seconds to send everything, or to run it."""
 GRACE: Final = 30.0
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV")
 _LOOK: Final = 0.005

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from longshore.bench.floor import census
+from longshore.bench.site import Database
 from tests.bench.contender import Contender
 from tests.bench.rabbitmq.place import NAME
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from longshore.bench.floor import Census
     from tests.bench.rabbitmq.place import Place, Queue
 
 _APPS: Final = "tests.bench.rabbitmq.apps"
@@ -85,13 +88,18 @@ def settings(place: Place, queue: Queue, one: Contender) -> Mapping[str, str]:
         "LONGSHORE_QUEUE": NAME,
         "LONGSHORE_QUEUES": json.dumps(off),
         "LONGSHORE_QUEUE_URL": place.url(queue) + ("" if is_logged else "&ladder=on"),
-        "LONGSHORE_URL": f"sqlite:///{log_of(place, queue)}" if is_logged else "null://",
+        "LONGSHORE_URL": f"sqlite:///{_log_of(place, queue)}" if is_logged else "null://",
         "LONGSHORE_CONCURRENCY": "100",
         "LONGSHORE_LOG_LEVEL": "warning",
         **one.given,
     }
 
 
-def log_of(place: Place, queue: Queue) -> Path:
-    """The file of Longshore's log, where it keeps one."""
+def logged(place: Place, queue: Queue) -> Census | None:
+    """What is in the log, counted without Longshore; None for a contender without one."""
+    path = _log_of(place, queue)
+    return census(Database(path=path)) if path.exists() else None
+
+
+def _log_of(place: Place, queue: Queue) -> Path:
     return place.folder / f"{queue.prefix}log.db"

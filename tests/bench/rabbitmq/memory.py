@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from longshore.bench.floor import census
 from longshore.bench.footprint import memory_of
-from longshore.bench.site import Database
 from tests.bench import journal
 from tests.bench.figures import Measured
 from tests.bench.processes import produced, running, until
 from tests.bench.rabbitmq.beside import counted, told_of
-from tests.bench.rabbitmq.contenders import LOGGED, log_of
+from tests.bench.rabbitmq.contenders import LOGGED, logged
 
 if TYPE_CHECKING:
     from longshore.bench.footprint import Memory
@@ -36,7 +34,7 @@ def memory(place: Place, tasks: int) -> Measured:
             until(worker, folder, 2)
         runs = journal.read(folder / "runs")
         left = queue.holds(0)
-        rows = census(Database(path=log_of(place, queue))).rows
+        log = logged(place, queue)
     figures = {
         "growth": float(waiting.resident - before.resident),
         "before": float(before.resident),
@@ -44,8 +42,8 @@ def memory(place: Place, tasks: int) -> Measured:
         "own_before": float(before.own),
         "own_waiting": float(waiting.own),
     }
-    counts = counted(runs, 2, left)
-    counts |= {"waiting": rows - 2, "lost": counts["lost"] + tasks + 2 - rows}
+    rows = log.rows if log else 0
+    counts = counted(runs, 2, left) | {"waiting": rows - 2, "not in the log": tasks + 2 - rows}
     return Measured(figures=figures, counts=counts)
 
 

@@ -9,7 +9,7 @@ from tests.bench import journal
 from tests.bench.figures import Measured
 from tests.bench.processes import middle, produced, running, until
 from tests.bench.rabbitmq.beside import beside, counted, told_of
-from tests.bench.rabbitmq.contenders import EVERYBODY
+from tests.bench.rabbitmq.contenders import EVERYBODY, logged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +66,12 @@ def _drain(place: Place, tasks: int, one: Contender) -> Measured:
             until(worker, folder, wanted)
         runs = journal.read(folder / "runs")
         left = queue.holds(0)
+        log = logged(place, queue)
     took = max(runs[warm + tasks].began - runs[warm].began, 1) / _SECOND
     figures = {"rate": tasks / took}
     if spent.cpu:
         figures["cpu"] = spent.cpu / spent.tasks
-    return Measured(figures=figures, counts=counted(runs, wanted, left))
+    counts = counted(runs, wanted, left)
+    if log:
+        counts["not in the log"] = wanted - log.succeeded
+    return Measured(figures=figures, counts=counts)
