@@ -56,7 +56,7 @@ def _publish(place: Place, tasks: int, how: str, one: Contender) -> Measured:
 
 def _drain(place: Place, tasks: int, one: Contender) -> Measured:
     """Run tasks; those at the start and at the end are run and not timed."""
-    warm, cool = tasks // 5, tasks // 10
+    warm, cool = tasks // 5, max(tasks // 10, 1)
     wanted = warm + tasks + cool
     with place.queue() as queue:
         told, folder = told_of(place, queue, one)
