@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from longshore.levels import Level
-from tests.bench.aws.figures import Measured
 from tests.bench.aws.metered import Setup, metered
+from tests.bench.figures import Measured
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -1,40 +1,14 @@
-"""Who is measured: a module of `apps` each, the command of its worker, and what both are told."""
+"""Who is measured: each a module of `apps`."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tests.bench.contender import Contender
 
 _APPS: Final = "tests.bench.aws.apps"
 _LONGSHORE: Final = f"{_APPS}.longshore_app"
 _WORK: Final = ("-m", "longshore", "work")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
-    """A library, or a way to use it. `needs` are its modules; `given` goes to the environment."""
-
-    name: str
-    text: str
-    module: str
-    work: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    given: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def command(self) -> list[str]:
-        """Run its worker."""
-        return [sys.executable, *self.work]
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether it can be measured here."""
-        return all(find_spec(name) for name in self.needs)
 
 
 def longshore(name: str, text: str, url: str, **given: str) -> Contender:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -15,12 +14,11 @@ from tests.brokers.servers import DYNAMODB, LOCALSTACK
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from types_boto3_sqs import SQSClient
 
-ROOT: Final = Path(__file__).parents[3]
 REGION: Final = "us-east-1"
-_KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +85,16 @@ def credentials() -> dict[str, str]:
     }
 
 
-def environment(place: Place) -> dict[str, str]:
-    """The environment of a measured process; whatever it dials by itself is the emulator."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    own = {"PYTHONPATH": path, "AWS_ENDPOINT_URL": place.sqs, "BENCH_SQS": place.sqs}
-    return kept | credentials() | own
+def settings(place: Place) -> dict[str, str]:
+    """What a measured process is told; whatever it dials by itself is the emulator."""
+    return credentials() | {"AWS_ENDPOINT_URL": place.sqs, "BENCH_SQS": place.sqs}
+
+
+@contextmanager
+def here(folder: Path) -> Generator[Place]:
+    """Measure on the emulators of this machine, and see nothing else."""
+    with isolated():
+        yield Place(folder=folder)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from tests.bench.aws import budgets, spending
-from tests.bench.aws.figures import Figure, Row
+from tests.bench.contender import names
+from tests.bench.figures import Figure, Row
 
-_NAMES: Final = spending.names()
+_NAMES: Final = names(spending.CONTENDERS)
 
 ROWS: Final = (
     Row(
@@ -85,9 +86,3 @@ ROWS: Final = (
         quick=40,
     ),
 )
-
-
-def find(names: list[str]) -> list[Row]:
-    """Rows by their names, all where none is named; `KeyError` for one that is not there."""
-    known = {row.name: row for row in ROWS}
-    return [known[name] for name in names] if names else list(ROWS)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from tests.bench.aws.contenders import MEMORY, NEIGHBOURS, ONE_BY_ONE, OURS, RAW, longshore
 from tests.bench.aws.drain import play
-from tests.bench.aws.figures import Measured
+from tests.bench.figures import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.bench.aws.contenders import Contender
     from tests.bench.aws.drain import Round
     from tests.bench.aws.place import Place
 
@@ -74,8 +73,3 @@ def _counts(rounds: Sequence[Round]) -> dict[str, int]:
         "doubled": sum(one.doubled for one in rounds),
         "left": sum(one.left for one in rounds),
     }
-
-
-def names(contenders: Sequence[Contender] = CONTENDERS) -> list[tuple[str, str]]:
-    """Each contender's name and what it is called in the table."""
-    return [(one.name, one.text) for one in contenders]

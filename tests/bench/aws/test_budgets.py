@@ -9,14 +9,14 @@ import pytest
 from tests.bench.aws import budgets
 from tests.bench.aws.contenders import OURS, RAW
 from tests.bench.aws.drain import play
-from tests.bench.aws.figures import Figure, Measured, Result, Row
 from tests.bench.aws.place import Place
+from tests.bench.figures import Figure, Measured, Result, Row
 from tests.brokers.fixtures import aws_environment, dynamodb_url, localstack_url
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bench.aws.contenders import Contender
+    from tests.bench.contender import Contender
 
 __all__ = ["aws_environment", "dynamodb_url", "localstack_url"]
 
@@ -68,7 +68,7 @@ def test_a_round_runs_every_task_once_and_counts_its_requests(place: Place, one:
 
 def test_the_table_judges_the_median_and_says_what_was_not_measured() -> None:
     figures = (Figure("cpu", "CPU", "µs", at_most=0.001), Figure("other", "another"))
-    row = Row(
+    row: Row[Place] = Row(
         name="row",
         title="a row",
         figures=figures,
@@ -85,6 +85,20 @@ def test_the_table_judges_the_median_and_says_what_was_not_measured() -> None:
 
     assert (good.correct, bad.correct) == (True, False)
     assert [line.split() for line in bad.lines()][1:3] == [
-        ["CPU", "500", "µs", "1,100", "µs", "2,000", "µs", "goal", "≤", "0.001:", "NOT", "reached"],
+        [
+            "CPU",
+            "500",
+            "µs",
+            "1,100",
+            "µs",
+            "2,000",
+            "µs",
+            "goal",
+            "≤",
+            "1,000",
+            "µs:",
+            "NOT",
+            "reached",
+        ],
         ["another", "not", "measured"],
     ]

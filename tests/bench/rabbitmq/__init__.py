@@ -1,1 +1,1 @@
-"""Speed on RabbitMQ beside bare py-amqp: `python -m tests.bench.rabbitmq`."""
+"""Speed on RabbitMQ beside bare py-amqp and others: `python -m tests.bench.rabbitmq`."""

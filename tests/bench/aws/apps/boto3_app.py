@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from tests.bench.aws.apps import journal
+from tests.bench import journal
+from tests.bench.aws.apps import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,7 +32,7 @@ def client(endpoint: str) -> SQSClient:
 @contextmanager
 def producing() -> Generator[Callable[[range], object]]:
     """Send in batches of ten."""
-    journal.count_calls()
+    calls.count()
     sqs = client(os.environ["BENCH_SQS"])
     url = sqs.get_queue_url(QueueName=os.environ["BENCH_QUEUE"])["QueueUrl"]
 
@@ -51,7 +52,7 @@ def producing() -> Generator[Callable[[range], object]]:
 
 def main() -> None:
     """Receive ten, run them, delete them; until the process is ended."""
-    journal.count_calls()
+    calls.count()
     sqs = client(os.environ["BENCH_SQS"])
     url = sqs.get_queue_url(QueueName=os.environ["BENCH_QUEUE"])["QueueUrl"]
     while True:

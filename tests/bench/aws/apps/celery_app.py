@@ -8,12 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tests.bench.aws.apps import journal
+from tests.bench import journal
+from tests.bench.aws.apps import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-journal.count_calls()
+calls.count()
 app: Any = import_module("celery").Celery(
     broker=f"sqs://test:test@{urlsplit(os.environ['BENCH_SQS']).netloc}"
 )

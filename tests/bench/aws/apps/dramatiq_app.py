@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.aws.apps import journal
+from tests.bench import journal
+from tests.bench.aws.apps import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-journal.count_calls()
+calls.count()
 dramatiq: Any = import_module("dramatiq")
 broker: Any = import_module("dramatiq_sqs").SQSBroker(endpoint_url=os.environ["BENCH_SQS"])
 dramatiq.set_broker(broker)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from longshore import Longshore
 from longshore_adapters.sqs import sender
 from longshore_adapters.sqs.signed import Signed
-from tests.bench.aws.apps import journal
+from tests.bench import journal
+from tests.bench.aws.apps import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-journal.count_calls()
+calls.count()
 
 
 class Counted(Signed):
@@ -22,7 +23,7 @@ class Counted(Signed):
 
     def call(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Note it, and make it."""
-        journal.called()
+        calls.called()
         return super().call(operation, asked)
 
 

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.aws.apps import journal
+from tests.bench import journal
+from tests.bench.aws.apps import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-journal.count_calls()
+calls.count()
 _TEN: dict[str, Any] = {"max_number_of_messages": 10}
 broker: Any = import_module("taskiq_aio_sqs").SQSBroker(
     os.environ["BENCH_QUEUE"],

@@ -1,0 +1,45 @@
+"""Dramatiq, told to wait for confirms. It declares classic queues and has no setting for others.
+
+The method that gives a queue's arguments is replaced, to have a quorum queue as everybody.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tests.bench import journal
+from tests.bench.rabbitmq.apps.load import QUEUE, URL, load, on_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+dramatiq: Any = import_module("dramatiq")
+broker: Any = import_module("dramatiq.brokers.rabbitmq").RabbitmqBroker(
+    url=f"amqp://{URL}/%2F", confirm_delivery=True
+)
+_classic: Any = broker._build_queue_arguments  # noqa: SLF001 - no other way to a quorum queue
+
+
+def _quorum(name: str) -> dict[str, Any]:
+    return {**_classic(name), "x-queue-type": "quorum"}
+
+
+broker._build_queue_arguments = _quorum  # noqa: SLF001 - as above
+dramatiq.set_broker(broker)
+
+
+def _noop(number: int, sent: int, filling: str) -> None:
+    del filling
+    journal.ran(number, sent)
+
+
+noop: Any = dramatiq.actor(queue_name=QUEUE, actor_name="noop")(_noop)
+
+
+@contextmanager
+def producing() -> Generator[Callable[[range], object]]:
+    """Send one by one, or so on several threads: each has a connection of its own."""
+    yield on_threads(lambda number: noop.send(*load(number)))
+    broker.close()
