@@ -20,7 +20,7 @@ def merged(texts: Mapping[str, str]) -> str:
     samples: dict[str, list[str]] = {}
     for place, text in texts.items():
         family = ""
-        for line in text.splitlines():
+        for line in text.split("\n"):  # nothing else ends a line in this format
             words = line.split(" ", 3)
             if words[0] == "#" and len(words) > 2 and words[1] in _HEADS:  # noqa: PLR2004 - "# TYPE name"
                 family = words[2]

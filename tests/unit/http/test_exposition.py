@@ -45,3 +45,11 @@ def test_of_nobody_there_is_nothing() -> None:
     text = merged({})
 
     assert text == ""
+
+
+def test_a_label_may_hold_whatever_ends_a_line_elsewhere() -> None:
+    label = "a\u2028b\x85c\rd\x0be{}"
+
+    text = merged({"0": f'# TYPE depth gauge\ndepth{{queue="{label}"}} 1\n'})
+
+    assert text == f'# TYPE depth gauge\ndepth{{process="0",queue="{label}"}} 1\n'
