@@ -216,9 +216,9 @@ OF_THE_MODEL: Final = (
         "the scheduler clears the wake-up, then publishes",
         (
             _PUBLISH,
-            "            try:\n                answers = await self._ports.queue(name).send(",
+            "            try:\n                answers = await self._send(",
             "            await self._change(group, Verb.CONFIRM)\n"
-            "            try:\n                answers = await self._ports.queue(name).send(",
+            "            try:\n                answers = await self._send(",
         ),
     ),
     _mutant(

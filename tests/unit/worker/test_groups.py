@@ -168,6 +168,10 @@ async def test_of_several_last_tries_of_a_group_the_first_stays(yard: Yard, book
     assert book.lines == ["+a1", "-a1", "+a2", "-a2"]
 
 
+_CROWD = 600
+"""More than there may be calls within calls, at two each."""
+
+
 class LateOnce:
     """A gate behind which the first claim is answered when its leases are over."""
 
@@ -184,11 +188,11 @@ class LateOnce:
 
 
 async def test_a_whole_group_may_be_lost_at_once(yard: Yard, book: Book) -> None:
-    await fill(yard, book, *(f"a{n}" for n in range(1000)))
+    await fill(yard, book, *(f"a{n}" for n in range(_CROWD)))
     late = GatedTaskLog(yard.ports.task_log, LateOnce(yard.clock))
     yard.ports = replace(yard.ports, task_log=late)
 
-    async with yard.working(concurrency=1000):
-        await yard.until(lambda: yard.has_ended(1000), moving=True)
+    async with yard.working(concurrency=_CROWD):
+        await yard.until(lambda: yard.has_ended(_CROWD), moving=True)
 
-    assert book.lines == [f"{sign}a{n}" for n in range(1000) for sign in "+-"]
+    assert book.lines == [f"{sign}a{n}" for n in range(_CROWD) for sign in "+-"]
