@@ -124,6 +124,7 @@ async def loaded(
         load.over.set()
         await sending
         await load.succeeded_once()
+        await load.drained()  # what was not acknowledged comes again, once its lease has ended
         worker.stop()
         await working
     depth = await queue.depth()
