@@ -11,7 +11,7 @@ may be called concurrently, from several processes. Times are judged by the log'
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -148,26 +148,39 @@ class QueueStats:
     oldest_open: datetime | None = None
     mean_duration: timedelta | None = None
 
-    @classmethod
-    def of(cls, queue: str, rows: Sequence[Task]) -> QueueStats:
-        """Count the rows of one queue, where a log has them all at hand."""
-        opened = [row.spec.created_at for row in rows if row.state in OPEN]
-        took = [
-            row.duration
-            for row in rows
-            if row.state is TaskState.SUCCEEDED and row.duration is not None
-        ]
-        return cls(
-            queue=queue,
-            by_state=dict(Counter(row.state for row in rows)),
-            oldest_open=min(opened, default=None),
-            mean_duration=sum(took, timedelta(0)) / len(took) if took else None,
-        )
-
     @property
     def total(self) -> int:
         """All rows, whatever their state."""
         return sum(self.by_state.values())
+
+
+@dataclass(slots=True)
+class QueueTally:
+    """Counts rows of one queue as a log comes by them, and keeps none."""
+
+    by_state: Counter[TaskState] = field(default_factory=Counter["TaskState"])
+    oldest_open: datetime | None = None
+    timed: int = 0
+    took: timedelta = timedelta(0)
+
+    def add(self, row: Task) -> None:
+        """Count a row."""
+        self.by_state[row.state] += 1
+        created = row.spec.created_at
+        if row.state in OPEN and (self.oldest_open is None or created < self.oldest_open):
+            self.oldest_open = created
+        if row.state is TaskState.SUCCEEDED and row.duration is not None:
+            self.timed += 1
+            self.took += row.duration
+
+    def stats(self, queue: str) -> QueueStats:
+        """Answer what was counted; the duration is the mean of all that succeeded."""
+        return QueueStats(
+            queue=queue,
+            by_state=dict(self.by_state),
+            oldest_open=self.oldest_open,
+            mean_duration=self.took / self.timed if self.timed else None,
+        )
 
 
 class TaskLog(Protocol):

@@ -5,23 +5,19 @@ A table may hold more rows than a process has memory for: of each page only the 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from longshore.task import OPEN, TaskState
-from longshore.task_log import QueueStats
+from longshore.task_log import QueueTally
 from longshore_adapters.dynamodb import reading
 from longshore_adapters.dynamodb.scalars import text
 from longshore_adapters.dynamodb.wire import ROW, to_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
 
     from longshore.task import Task
-    from longshore.task_log import TaskQuery
+    from longshore.task_log import QueueStats, TaskQuery
     from longshore_adapters.dynamodb.table import Table
 
 _HEADS: Final = {
@@ -45,39 +41,12 @@ async def count(table: Table, query: TaskQuery) -> int:
 
 async def stats(table: Table) -> list[QueueStats]:
     """Count rows by queue and state, in order of queue names."""
-    queues: defaultdict[str, _Tally] = defaultdict(_Tally)
+    queues: defaultdict[str, QueueTally] = defaultdict(QueueTally)
     async for rows in _heads(table):
         for row in rows:
             if row.deleted_at is None:
                 queues[row.spec.queue].add(row)
     return [tally.stats(queue) for queue, tally in sorted(queues.items())]
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What `QueueStats.of` finds, added up row by row."""
-
-    by_state: Counter[TaskState] = field(default_factory=Counter["TaskState"])
-    oldest_open: datetime | None = None
-    durations: int = 0
-    took: timedelta = timedelta(0)
-
-    def add(self, row: Task) -> None:
-        self.by_state[row.state] += 1
-        created = row.spec.created_at
-        if row.state in OPEN and (self.oldest_open is None or created < self.oldest_open):
-            self.oldest_open = created
-        if row.state is TaskState.SUCCEEDED and row.duration is not None:
-            self.durations += 1
-            self.took += row.duration
-
-    def stats(self, queue: str) -> QueueStats:
-        return QueueStats(
-            queue=queue,
-            by_state=dict(self.by_state),
-            oldest_open=self.oldest_open,
-            mean_duration=self.took / self.durations if self.durations else None,
-        )
 
 
 async def _heads(table: Table, *, errors: bool = False) -> AsyncIterator[list[Task]]:

@@ -10,7 +10,7 @@ from longshore.errors import ConfigurationError, TooLargeError
 from longshore.protocol import Changed, Finished, Recorded, Settle
 from longshore.quick import replace
 from longshore.task import FINAL, TaskState
-from longshore.task_log import Count, Page, QueueStats, TaskLogCapabilities
+from longshore.task_log import Count, Page, QueueTally, TaskLogCapabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Renewed,
     )
     from longshore.task import Attempt, Task
-    from longshore.task_log import TaskQuery
+    from longshore.task_log import QueueStats, TaskQuery
     from longshore_adapters.memory.server import Connection, MemoryServer
 
 CAPABILITIES = TaskLogCapabilities(
@@ -102,12 +102,12 @@ class MemoryTaskLog:
 
     async def stats(self) -> list[QueueStats]:
         """Count rows by queue and state."""
-        by_queue: defaultdict[str, list[Task]] = defaultdict(list)
+        queues: defaultdict[str, QueueTally] = defaultdict(QueueTally)
         with self._connection.use() as server:
             for row in server.rows.values():
                 if row.deleted_at is None:
-                    by_queue[row.spec.queue].append(row)
-        return [QueueStats.of(queue, rows) for queue, rows in sorted(by_queue.items())]
+                    queues[row.spec.queue].add(row)
+        return [tally.stats(queue) for queue, tally in sorted(queues.items())]
 
     async def due(self, *, before: datetime, limit: int) -> list[Task]:
         """List rows whose wake-up has come."""

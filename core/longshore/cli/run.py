@@ -96,14 +96,14 @@ def run(
     app = with_sample(invocation.load())
     draft = Drafting(registry=app.registry).draft(wanted, args, kwargs, _ONCE)
     configure_log(invocation, app)
-    return _say(invocation, _observed(app, partial(_run_here, app, draft)))
+    return _say(invocation, _observed(invocation, app, partial(_run_here, app, draft)))
 
 
 def run_waiting(invocation: Invocation, task_id: str) -> ExitCode:
     """Claim one task and run it here."""
     app = with_sample(invocation.load())
     configure_log(invocation, app)
-    return _say(invocation, _observed(app, partial(_run_waiting, app, TaskId(task_id))))
+    return _say(invocation, _observed(invocation, app, partial(_run_waiting, app, TaskId(task_id))))
 
 
 _ONCE = EnqueueOptions(attempts=1, delay=timedelta(0), delete_on_complete=False)
@@ -117,14 +117,16 @@ class Ran:
     attempts: Sequence[Attempt]
 
 
-def _observed(app: Loaded, running: Callable[[Telemetry | None], Coroutine[Any, Any, Ran]]) -> Ran:
+def _observed(
+    invocation: Invocation,
+    app: Loaded,
+    running: Callable[[Telemetry | None], Coroutine[Any, Any, Ran]],
+) -> Ran:
     """Run on a loop of its own, traced and counted as in a worker; all is exported at the end."""
-    import asyncio  # noqa: PLC0415 - slow to import
-
     from longshore.cli.exporting import exporting  # noqa: PLC0415 - pydantic is slow to import
 
     with exporting(app.settings) as telemetry:
-        return asyncio.run(running(telemetry))
+        return invocation.in_loop(lambda: running(telemetry))
 
 
 async def _run_here(app: Loaded, draft: Draft, telemetry: Telemetry | None) -> Ran:

@@ -144,5 +144,5 @@ class Control:
 
     async def _leave(self) -> None:
         """Take the entry away, if the Store lets us soon; else it expires."""
-        with suppress(Exception):
+        with suppress(Exception):  # whatever it was, the worker ends
             await within(self._clock, _FAREWELL, self._registry.leave(self.id))
