@@ -6,11 +6,11 @@ import logging
 import os
 import threading
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.errors import ConfigurationError
+from longshore.release import release
 from longshore.telemetry.naming import prefix_of, system_of
 from longshore.telemetry.seam import Seam
 from longshore.telemetry.tallies import Tallies, Uncounted
@@ -185,7 +185,7 @@ def _made(  # noqa: PLR0913 - all that was asked for
 def _tracer() -> Tracer:
     from opentelemetry import trace  # noqa: PLC0415 - only where it was asked for
 
-    return trace.get_tracer_provider().get_tracer("longshore", _version(), SCHEMA)
+    return trace.get_tracer_provider().get_tracer("longshore", release(), SCHEMA)
 
 
 def _publish(tallies: Tallies, *, each: bool) -> None:
@@ -193,7 +193,7 @@ def _publish(tallies: Tallies, *, each: bool) -> None:
 
     from longshore.telemetry.exported import publish  # noqa: PLC0415 - as above
 
-    meter = metrics.get_meter_provider().get_meter("longshore", _version(), SCHEMA)
+    meter = metrics.get_meter_provider().get_meter("longshore", release(), SCHEMA)
     publish(meter, tallies, each=each)
 
 
@@ -205,9 +205,3 @@ def _handler() -> logging.Handler:
     provider: Any = _logs.get_logger_provider()
     return OtlpHandler(provider)
 
-
-def _version() -> str:
-    try:
-        return version("longshore")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return ""

@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 from contextlib import suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from longshore.clock import within
@@ -23,6 +22,7 @@ from longshore.control.records import (
     WorkerVerb,
 )
 from longshore.control.registry import Registry
+from longshore.release import release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class Control:
         self._steering = steering
         self._queues = tuple(dict.fromkeys(options.queues))
         self._began = ports.clock.now()
-        self._version = version("longshore")
+        self._version = release()
         self._heard = 0
         self._away = False
         self.id = f"{options.name}-{ports.ids()[-_SUFFIX:]}"
