@@ -50,15 +50,15 @@ def test_on_rabbitmq_with_a_log_in_dynamodb_every_promise_is_kept(
 
     seen = broken(log_url, private_rabbitmq, tmp_path)
 
-    find_adapter(log_url).deinit(log_url)
     assert_kept(seen)
+    find_adapter(log_url).deinit(log_url)  # a broken promise leaves the table, to be looked into
 
 
 def assert_kept(seen: dict[str, Any]) -> None:
     """Every promise but that of when rescues come: the script knows of no broker that is away."""
     promises: dict[str, Any] = seen["promises"]
     missed = {key: one for key, one in promises.items() if not one["kept"]}
-    assert seen["violations"] == [], (seen["figures"], seen["broker"])
+    assert seen["violations"] == [], (seen["settings"], seen["broker"])
     assert {key: one for key, one in missed.items() if not key.startswith("rescue_")} == {}
     assert seen["figures"]["KILL"] >= 5
     assert seen["figures"]["attempts lost and rescued"] >= 1

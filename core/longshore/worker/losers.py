@@ -81,7 +81,13 @@ class Losers:
             if answer.applied:
                 acks.append(bid.delivery)
             else:
-                releases.append(Release(delivery=bid.delivery, delay=_SOON))
+                releases.append(Release(delivery=bid.delivery, delay=self._soon))
+
+    @property
+    def _soon(self) -> timedelta:
+        """A moment, or none where the broker holds nothing back: what it refuses stays with us."""
+        longest = self._port.capabilities.max_release_delay
+        return _SOON if longest is None else min(_SOON, longest)
 
     def _wait(
         self,

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from longshore import Context, Retry
+from longshore.conformance.faults import GatedTaskLog
 from longshore.draft import EnqueueOptions
 from longshore.message import Message
-from longshore.protocol import Change, Record, Verb
+from longshore.policy import LEASE
+from longshore.protocol import Change, Claim, Record, Verb
 from longshore.publish import Publisher
 from longshore.queue import Outgoing
 from longshore.task import TaskSpec, TaskState
 from tests.unit.yard import open_yard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from longshore.clock import Clock
     from longshore.identity import TaskId
     from tests.unit.yard import Yard
 
@@ -525,6 +529,35 @@ async def test_a_busy_task_is_parked_where_the_broker_cannot_wait(strict: Yard) 
     assert parked.wake_at is not None
     assert (messages.ready, messages.in_flight) == (0, 1)
     assert row.wake_at is None
+
+
+class LatePark:
+    """A gate behind which the first change comes when the lease it relied on is over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._late = False
+
+    async def through(self, verb: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        if verb == "transition" and not self._late:
+            self._late = True
+            await self._clock.sleep(2 * LEASE.total_seconds())
+        return await call()
+
+
+async def test_a_message_whose_park_comes_too_late_is_claimed_again(strict: Yard) -> None:
+    task = await strict.enqueue(strict.task(echo), "again")
+    row = await strict.row(task)
+    dead = Claim(spec=row.spec, claim_id=task, worker="dead", lease=LEASE, due_at=row.due_at)
+    await strict.healthy.task_log.claim([dead])
+    strict.ports = replace(
+        strict.ports, task_log=GatedTaskLog(strict.ports.task_log, LatePark(strict.clock))
+    )
+
+    async with strict.working():
+        rescued = await strict.reaches(task, "succeeded", moving=True)
+
+    assert (rescued.rescues, await strict.outcomes(task)) == (0, ["lost", "succeeded"])
 
 
 async def test_an_early_copy_is_parked_where_the_broker_cannot_wait(strict: Yard) -> None:
