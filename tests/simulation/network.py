@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 RECENT = 20
+CONSUMING = frozenset({"receive", "ack", "release", "reject"})
+"""What goes over the connection that deliveries belong to."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class Network:
             return
         came = done.result()
         self._recent.extend(came)
+        self._site.queue.hand_out(came, exchange.process.name)
         if self._recent and self.random.random() < self.weather.phantom:
             among = came if came and self.random.random() < 0.5 else self._recent
             again = self.random.choice(among)
@@ -153,19 +156,36 @@ class Network:
             self._fail(exchange, "answer lost")
         elif exchange.back:
             self.loop.call_later(
-                exchange.back, _resolve, exchange.answer, result, error, context=self._servers
+                exchange.back, self._resolve, exchange, result, error, context=self._servers
             )
         else:
-            _resolve(exchange.answer, result, error)
+            self._resolve(exchange, result, error)
 
     def _fail(self, exchange: Exchange, what: str) -> None:
         """Let the caller wait a while, and learn nothing."""
         self._tell(exchange, what)
+        self.end_connection(exchange.process, after=exchange.verb)
         error = UnavailableError(f"{exchange.verb}: {what}")
         patience = 0.2 + self.random.random() * 2
-        self.loop.call_later(
-            patience, _resolve, exchange.answer, None, error, context=self._servers
-        )
+        self.loop.call_later(patience, self._resolve, exchange, None, error, context=self._servers)
+
+    def _resolve(self, exchange: Exchange, result: object, error: BaseException | None) -> None:
+        answer = exchange.answer
+        if answer.done() or exchange.process.dead:
+            if result:
+                self.end_connection(exchange.process, after=exchange.verb)
+        elif error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
+
+    def end_connection(self, process: Process | None, *, after: str = "receive") -> None:
+        """Let a tied broker see the end of a connection that consumed, or of all.
+
+        What does not arrive on it is seen by nobody else: the connection is at fault then.
+        """
+        if after in CONSUMING:
+            self._site.queue.end_connection(None if process is None else process.name)
 
     def _is_cut(self, exchange: Exchange) -> bool:
         cut = (exchange.process.name, exchange.port) in self.cuts
@@ -200,12 +220,3 @@ def _driven(awaitable: Awaitable[T]) -> T:
         return cast("T", done.value)
     message = "a server's call waits, and only receive may"
     raise AssertionError(message)
-
-
-def _resolve(answer: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
-    if answer.done():
-        return
-    if error is None:
-        answer.set_result(result)
-    else:
-        answer.set_exception(error)

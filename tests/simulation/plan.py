@@ -19,11 +19,16 @@ PORTS: Final = ("queue", "log")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What kind of broker and log it is."""
+    """What kind of broker and log it is.
+
+    Deliveries of a `tied` broker belong to a connection: there is no lease, and what is neither
+    settled nor on its way comes again when the connection ends, and not before.
+    """
 
     name: str
     limits: dict[str, Any] = field(default_factory=dict[str, Any])
     together: bool = False
+    tied: bool = False
     stale_deletes: bool = False
     phantoms: bool = False
     clock_of_caller: bool = False
@@ -35,7 +40,7 @@ class Profile:
         return self.level in {Level.FAILURES, Level.OFF}
 
 
-NO_WAIT: Final = {"max_delay": timedelta(0), "max_release_delay": timedelta(0)}
+TIED: Final = {"max_delay": timedelta(0), "max_release_delay": timedelta(0), "leases": False}
 QUARTER: Final = timedelta(minutes=15)
 SHORT_HOLD: Final = timedelta(seconds=8)
 """So that long tasks outlast it, and go on without their messages."""
@@ -46,10 +51,10 @@ PROFILES: Final = (
         stale_deletes=True,
         phantoms=True,
     ),
-    Profile(name="rabbitmq", limits=NO_WAIT | {"max_hold": SHORT_HOLD}, phantoms=True),
+    Profile(name="rabbitmq", limits=TIED | {"max_hold": SHORT_HOLD}, tied=True, phantoms=True),
     Profile(name="sql", together=True),
     Profile(name="sqs and dynamodb", stale_deletes=True, phantoms=True, clock_of_caller=True),
-    Profile(name="rabbitmq and sqlite", limits=NO_WAIT, clock_of_caller=True),
+    Profile(name="rabbitmq and sqlite", limits=TIED, tied=True, clock_of_caller=True),
     Profile(
         name="sqs and dynamodb, claims only",
         limits={"max_delay": QUARTER, "max_release_delay": QUARTER},

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from longshore.errors import UnsupportedError
 from longshore_adapters.memory.queue import MemoryQueue
 from longshore_adapters.memory.server import Connection, Held, MemoryServer
 from longshore_adapters.memory.store import MemoryStore
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Profile
 
 QUEUE = "default"
+_FOR_EVER = timedelta(days=1)
 
 
 class Rows(dict["TaskId", "Task"]):
@@ -107,6 +109,7 @@ class ServerQueue(MemoryQueue):
         self._profile = profile
         self._history = history
         self._luck = random
+        self._holders: dict[str, str] = {}
 
     @property
     def capabilities(self) -> QueueCapabilities:
@@ -124,7 +127,7 @@ class ServerQueue(MemoryQueue):
     def _take(self, limit: int, lease: timedelta) -> list[Delivery]:
         """Take what is best; of an ordered group nothing while what is before it is out."""
         if not self.capabilities.grouped:
-            return super()._take(limit, lease)
+            return super()._take(limit, _FOR_EVER if self._profile.tied else lease)
         with self._connection.use() as server:
             now = server.clock.now()
             held = list(server.messages[QUEUE].values())
@@ -139,6 +142,29 @@ class ServerQueue(MemoryQueue):
             waits = (one.visible_at - now for one in server.messages[QUEUE].values())
             later = (one for one in waits if one > timedelta(0))
             return min(later, default=timedelta.max).total_seconds()
+
+    def hand_out(self, deliveries: Sequence[Delivery], who: str) -> None:
+        """Note whose connection deliveries went to."""
+        self._holders.update((one.receipt, who) for one in deliveries)
+
+    def end_connection(self, who: str | None = None) -> None:
+        """Take back what a tied broker had delivered, to one process or to all."""
+        if not self._profile.tied:
+            return
+        with self._connection.use() as server:
+            for held in server.messages[QUEUE].values():
+                if held.receipt is not None and who in {None, self._holders.get(held.receipt)}:
+                    held.receipt, held.visible_at = None, server.clock.now()
+            server.wake()
+
+    def give_back(
+        self, server: MemoryServer, delivery: Delivery, delay: timedelta
+    ) -> LongshoreError | None:
+        """Refuse a delay that the profile's broker cannot wait: the message stays where it is."""
+        longest = self.capabilities.max_release_delay
+        if longest is not None and delay > longest:
+            return UnsupportedError("simulated", f"a delay of {delay}", "release without one")
+        return super().give_back(server, delivery, delay)
 
     def forget(self, server: MemoryServer, delivery: Delivery) -> LongshoreError | None:
         """Acknowledge; a stale receipt may delete as well where the profile says so."""

@@ -61,6 +61,8 @@ _LATE = timedelta(seconds=45)
 TIMEOUT = timedelta(seconds=1)
 QUIET = 400.0
 """Seconds that everything may take to end once all is healed; the audit waits longest."""
+BEATS = 4.0
+"""Seconds of silence after which a broker that expects heartbeats ends a connection."""
 _TRIES = 4
 _LOOKS = 200
 
@@ -255,6 +257,7 @@ class World:
             return
         self._fault(how, process.name)
         process.dead = True
+        self._network.end_connection(process)
         post.process = post.worker = post.context = None
         again = 0.5 if self._healed else 1 + self.random.random() * 4
         if not self._leaving:
@@ -370,16 +373,24 @@ class World:
         elif one.what == "stop":
             self._fault("stop", process.name)
             process.stopped = True
+            self._at(self.loop.time() + BEATS, lambda: self._miss(process))
             self._at(self.loop.time() + one.span, lambda: self._continue(process))
         elif one.what == "cut":
             ports = PORTS if self.plan.profile.together else (one.port,)
             cuts = {(process.name, port) for port in ports}
             self._fault("cut", f"{process.name} from {ports}")
             self._network.cuts |= cuts
+            if "queue" in ports:
+                self._network.end_connection(process)
             self._at(self.loop.time() + one.span, lambda: self._reconnect(cuts))
         else:
             process.skew = self.plan.skew * (2 * self.random.random() - 1)
             self._fault("skew", f"{process.name} is {process.skew:+.3f} s ahead")
+
+    def _miss(self, process: Process) -> None:
+        """Let a broker that waits for heartbeats wait no longer."""
+        if process.stopped:
+            self._network.end_connection(process)
 
     def _continue(self, process: Process) -> None:
         if process.stopped:
@@ -395,6 +406,8 @@ class World:
         ports: set[str] = {*PORTS} if self.plan.profile.together else {one.port}
         self._fault("down", str(sorted(ports)))
         self._network.down |= ports
+        if "queue" in ports:
+            self._network.end_connection(None)
         self._at(self.loop.time() + one.span / 2, lambda: self._up(ports))
 
     def _up(self, ports: set[str]) -> None:

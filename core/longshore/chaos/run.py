@@ -46,7 +46,7 @@ MAX_RESCUES: Final = 1000
 _LOOK: Final = 0.02
 _COUNT_EVERY: Final = 0.25
 _PATIENCE: Final = 60.0
-"""Seconds in which nothing ends, after which what is left counts as lost."""
+"""Seconds in which nothing ends though all servers answer, after which what is left is lost."""
 _LAST_WORDS: Final = 30.0
 _WRITES: Final = 0.5
 """Seconds in which the log takes a write, unless a stopped worker holds it."""
@@ -212,7 +212,7 @@ class Chaos:
                 answer = app.session.call(self._left)
                 left = before if answer is None else answer
                 self.done(before - left)
-                changed = now if left != before else changed
+                changed = now if answer is None or left != before else changed
             if not left:
                 monkey.rest()
             elif now - changed > _PATIENCE:
@@ -220,9 +220,10 @@ class Chaos:
             time.sleep(_LOOK)
 
     async def _left(self, live: Live) -> int | None:
-        """Count what has not ended; None where nobody answers."""
+        """Count what has not ended; None where log or queue does not answer."""
         query = TaskQuery(queues=(QUEUE,), tenant=self._tenant, states=FINAL)
         try:
+            await live.ports.queue(QUEUE).depth()
             ended = await live.ports.task_log.count(query)
         except UnavailableError:
             return None
