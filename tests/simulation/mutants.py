@@ -35,6 +35,8 @@ FOUND_LATELY: Final[Mapping[str, int]] = {
     "finish_once": 10,
     "forget_cancel": 12,
     "group_overtaken": 460,
+    "late_park_waits": 44,
+    "left_in_hand": 44,
     "limit_ignored": 23,
     "limit_miscounted": 23,
     "lost_goes_on": 171,
@@ -81,7 +83,7 @@ _SETTLE, _LEASE = "longshore.worker.settle", "longshore.worker.lease"
 _TAKING, _SLOTS = "longshore.worker.taking", "longshore.worker.slots"
 _WORKER, _WATCH = "longshore.worker.worker", "longshore.worker.watch"
 _ENDING, _DETACH = "longshore.worker.ending", "longshore.worker.detach"
-_GROUPS = "longshore.worker.groups"
+_GROUPS, _HANDS = "longshore.worker.groups", "longshore.worker.hands"
 _MEMORY = "longshore_adapters.memory.task_log"
 
 
@@ -440,6 +442,17 @@ BEYOND_THE_MODEL: Final = (
         "a long task's message is acknowledged whether or not its row took the wake-up over",
         (_DETACH, "strict=True) if one.applied]", "strict=True) if one or True]"),
         (_DETACH, "verb=Verb.PARK", "verb=Verb.KEEP_BODY"),
+    ),
+    _mutant(
+        "late_park_waits",
+        "a message whose park is refused is to wait where the broker cannot: it stays in hand",
+        (_LOSERS, "delay=self._soon", "delay=_SOON"),
+        (_HANDS, "elif now - since >= self._patience:", "elif now < since:"),
+    ),
+    _mutant(
+        "left_in_hand",
+        "what is left to its lease stays in hand where the broker has no leases",
+        (_HANDS, "elif now - since >= self._patience:", "elif now < since:"),
     ),
     _mutant(
         "deadline_from_answer",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from longshore.errors import LongshoreError
     from longshore.identity import TaskId
     from longshore.protocol import Finished, Record, Recorded
-    from longshore.queue import DeadLetter, Depth, Queue, QueueCapabilities, Release
+    from longshore.queue import DeadLetter, Delivery, Depth, Queue, QueueCapabilities, Release
     from longshore.task import Attempt, Task
     from longshore.together import Settlement, Together
 
@@ -51,6 +51,11 @@ class Capable(FlakyQueue):
     @property
     def capabilities(self) -> QueueCapabilities:
         return replace(super().capabilities, **self._changes)
+
+    async def receive(self, *, limit: int, wait: timedelta, lease: timedelta) -> list[Delivery]:
+        """Without leases only the end of a connection brings a message back, which never comes."""
+        kept = lease if self.capabilities.leases else timedelta(days=365)
+        return await super().receive(limit=limit, wait=wait, lease=kept)
 
     async def release(self, releases: Sequence[Release]) -> list[LongshoreError | None]:
         longest = self.capabilities.max_release_delay

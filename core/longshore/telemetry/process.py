@@ -204,4 +204,3 @@ def _handler() -> logging.Handler:
 
     provider: Any = _logs.get_logger_provider()
     return OtlpHandler(provider)
-

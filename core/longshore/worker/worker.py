@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from longshore.worker.control import FIRST, Control
 from longshore.worker.detach import Detacher
 from longshore.worker.ending import Endings
 from longshore.worker.execute import Executors
+from longshore.worker.hands import Hands
 from longshore.worker.lease import LeaseKeeper, LeaseThread
 from longshore.worker.limits import exceeded
 from longshore.worker.pulse import Pulse
@@ -69,11 +71,12 @@ class Worker:
 
         `pulse` is where it shows signs of life.
         """
-        self._ports = ports
+        self._slots = Slots(options, policy)
+        self._hands = Hands(ports.queue, ports.clock, self._slots.held.values)
+        self._ports = ports = replace(ports, queue=self._hands.queue)
         self._registry = registry
         self._options = options
         self._open_ports = open_ports
-        self._slots = Slots(options, policy)
         strict = options.selection == "strict"
         self._admission = Admission(options.queues, self._slots.changed.set, strict=strict)
         self._settler = Settler(ports, self._let_go)
@@ -170,6 +173,7 @@ class Worker:
             loop.create_task(self._watch.note()),
             loop.create_task(self._limit()),
             loop.create_task(self._detacher.run(self._options.queues)),
+            loop.create_task(self._hands.run()),
             *self._keep_leases(stack, loop),
         ]
         ordered = asyncio.Event()
