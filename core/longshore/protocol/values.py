@@ -209,6 +209,7 @@ class Verb(StrEnum):
     ARM = "arm"
     CONFIRM = "confirm"
     POSTPONE = "postpone"
+    DEFER = "defer"
     EXPIRE = "expire"
     CANCEL = "cancel"
     PAUSE = "pause"
