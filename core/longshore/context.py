@@ -6,7 +6,7 @@ import inspect
 import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longshore.errors import LeaseLostError
 from longshore.report import ReportBuilder
@@ -100,6 +100,9 @@ def _formatted(text: str, args: tuple[object, ...]) -> str:
         return f"{text} ({type(error).__name__}: its arguments cannot be written)"
 
 
+_MAKING: Final = threading.Lock()
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Context:
     """One attempt, as its handler sees it.
@@ -135,14 +138,18 @@ class Context:
     def log(self) -> LineLog:
         """Lines kept with this attempt."""
         if self._log is None:
-            self._log = LineLog(self.clock, max_lines=self.log_lines, max_bytes=self.log_bytes)
+            with _MAKING:  # threads of a handler may come here at once
+                self._log = self._log or LineLog(
+                    self.clock, max_lines=self.log_lines, max_bytes=self.log_bytes
+                )
         return self._log
 
     @property
     def report(self) -> ReportBuilder:
         """Nodes kept with the task; an error among them fails it."""
         if self._report is None:
-            self._report = ReportBuilder()
+            with _MAKING:
+                self._report = self._report or ReportBuilder()
         return self._report
 
     @property

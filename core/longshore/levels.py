@@ -13,10 +13,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from longshore.errors import UnsupportedError
+from longshore.errors import StorageError, UnavailableError, UnsupportedError
 from longshore.protocol import (
     UNFENCED,
-    Answer,
     Changed,
     Claim,
     Recorded,
@@ -80,7 +79,6 @@ class LevelledLog:
         self._log = log
         self._level = level
         self._clock = clock
-        self._failing: dict[TaskId, Claim] = {}
 
     @property
     def capabilities(self) -> TaskLogCapabilities:
@@ -105,8 +103,11 @@ class LevelledLog:
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Finished]:
         """End attempts; of those without a row, write a final failure where the level wants it."""
-        await self._keep([one for one in outcomes if one.task_id in self._failing])
-        return await _split(outcomes, _fenced, self._log.finish, self._end)
+        if bids := [
+            (one, one.claim) for one in outcomes if one.claim is not None and not _fenced(one)
+        ]:
+            await self._keep([(one, bid) for one, bid in bids if self._wants(one, bid)])
+        return await _split(outcomes, _fenced, self._log.finish, finish_unlogged)
 
     async def transition(self, changes: Sequence[Change]) -> list[Changed]:
         """Change rows; refused for a holder that has none."""
@@ -171,23 +172,25 @@ class LevelledLog:
         return Recorded(task_id=one.spec.id, inserted=inserted, state=one.state, error=error)
 
     def _believe(self, bid: Claim) -> Claimed:
-        answer = claim_unlogged(bid, self._clock.now())
-        if answer.answer is Answer.WON and self._level_of(bid) is Level.FAILURES:
-            self._failing[bid.spec.id] = bid
-        return answer
+        return claim_unlogged(bid, self._clock.now())
 
-    def _end(self, outcome: Outcome) -> Finished:
-        self._failing.pop(outcome.task_id, None)
-        return finish_unlogged(outcome)
+    def _wants(self, outcome: Outcome, bid: Claim) -> bool:
+        failed = finish_unlogged(outcome).state is TaskState.FAILED
+        return failed and self._level_of(bid) is Level.FAILURES
 
-    async def _keep(self, outcomes: Sequence[Outcome]) -> None:
-        """Write rows of tasks that failed for good; repeated, it is answered alike."""
-        failed = [one for one in outcomes if finish_unlogged(one).state is TaskState.FAILED]
+    async def _keep(self, failed: Sequence[tuple[Outcome, Claim]]) -> None:
+        """Write rows of tasks that failed for good; repeated, it is answered alike.
+
+        A log that takes no claim is away: only what it then says is about the outcome.
+        """
         if not failed:
             return
-        claimed = await self._log.claim([self._failing[one.task_id] for one in failed])
+        try:
+            claimed = await self._log.claim([bid for _, bid in failed])
+        except StorageError as error:
+            raise UnavailableError(str(error)) from error
         await self._log.finish(
-            [replace(one, token=won.token) for one, won in zip(failed, claimed, strict=True)]
+            [replace(one, token=won.token) for (one, _), won in zip(failed, claimed, strict=True)]
         )
 
 

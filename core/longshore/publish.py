@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from longshore.identity import TaskId
     from longshore.ports import Ports
     from longshore.task import Task
 
@@ -51,8 +52,11 @@ class Publisher:
         """Use the application's ports."""
         self._ports = ports
 
-    async def publish_due(self, *, limit: int = 500) -> Published:
-        """Publish, expire or postpone up to `limit` rows; answer what was done."""
+    async def publish_due(self, *, limit: int = 500, crowd: int | None = None) -> Published:
+        """Publish, expire or postpone up to `limit` rows; answer what was done.
+
+        More than `crowd` rows that cannot be sent are deferred, to make room for what is due later.
+        """
         now = self._ports.clock.now()
         rows = await self._ports.task_log.due(before=now, limit=limit)
         past = [row for row in rows if _past(row, now)]
@@ -60,20 +64,31 @@ class Publisher:
         rest = [row for row in rows if _sendable(row, now)]
         await self._change(past, Verb.EXPIRE)
         await self._change(live, Verb.POSTPONE)
-        sent = await self.publish(rest)
-        left = len(rest) - sent
-        return Published(sent=sent, expired=len(past), postponed=len(live), left=left)
+        sent, trouble = await self._publish(rest)
+        left = [row for row in rest if row.id not in sent]
+        if crowd is not None and len(left) > crowd:
+            await self._change(left, Verb.DEFER)
+        if trouble is not None:
+            raise trouble
+        return Published(sent=len(sent), expired=len(past), postponed=len(live), left=len(left))
 
     async def publish(self, rows: Sequence[Task]) -> int:
         """Send rows' messages and confirm them; answer how many were sent.
 
         A queue that does not answer keeps no other from its turn; then its error is raised.
         """
+        sent, trouble = await self._publish(rows)
+        if trouble is not None:
+            raise trouble
+        return len(sent)
+
+    async def _publish(self, rows: Sequence[Task]) -> tuple[set[TaskId], LongshoreError | None]:
+        """Answer what was sent, and the first error of a queue that took nothing."""
         by_queue: defaultdict[str, list[Task]] = defaultdict(list)
         for row in rows:
             if row.body is not None:
                 by_queue[row.spec.queue].append(row)
-        total = 0
+        done: set[TaskId] = set()
         trouble: LongshoreError | None = None
         for name, group in by_queue.items():
             try:
@@ -82,15 +97,11 @@ class Publisher:
                 trouble = trouble or away
                 continue
             sent = [row for row, error in zip(group, answers, strict=True) if error is None]
-            for row, error in zip(group, answers, strict=True):
-                if error is not None:
-                    _log.error("task %s cannot be published: %s", row.id, error)
+            _tell(name, answers)
             # Before the next queue is tried: if that fails, these are not sent a second time.
             await self._change(sent, Verb.CONFIRM)
-            total += len(sent)
-        if trouble is not None:
-            raise trouble
-        return total
+            done.update(row.id for row in sent)
+        return done, trouble
 
     async def _send(
         self, queue: str, messages: Sequence[Outgoing]
@@ -114,6 +125,12 @@ class Publisher:
                     for row in rows
                 ]
             )
+
+
+def _tell(queue: str, answers: Sequence[LongshoreError | None]) -> None:
+    errors = [error for error in answers if error is not None]
+    if errors:
+        _log.error("%d tasks of queue %r cannot be published: %s", len(errors), queue, errors[0])
 
 
 def message_of(row: Task) -> Outgoing:

@@ -106,6 +106,16 @@ class SupportsSyncSend(Protocol):
 
 
 @runtime_checkable
+class Forgetful(Protocol):
+    """An adapter whose log keeps nothing: what need not be answered need not be written to it."""
+
+    @property
+    def forgets(self) -> bool:
+        """True, always."""
+        ...
+
+
+@runtime_checkable
 class SupportsRehearsal(Protocol):
     """An adapter that can be tried out without its server, to load what it needs before a fork."""
 

@@ -19,7 +19,7 @@ from longshore.errors import ClosedError, ConfigurationError
 from longshore.levels import Level
 from longshore.operator import Operator
 from longshore.publish import Publisher
-from longshore.registry import SupportsSync, SupportsSyncSend, find_adapter
+from longshore.registry import Forgetful, SupportsSync, SupportsSyncSend, find_adapter
 from longshore.sending import DirectClient
 from longshore.wiring import (
     is_eager,
@@ -261,10 +261,15 @@ class Session:
             return None
         sender = stack.enter_context(adapter.open_sender(queue_url, self._clock))
         seam = self._seam()
-        direct = DirectClient(sender if seam is None else seam.sender(sender), self._record)
+        record = _nothing if self._forgets() else self._record
+        direct = DirectClient(sender if seam is None else seam.sender(sender), record)
         atexit.register(direct.close)
         stack.callback(atexit.unregister, direct.close)
         return direct
+
+    def _forgets(self) -> bool:
+        _, log_url, _ = urls_of(self._settings)
+        return isinstance(find_adapter(log_url), Forgetful)
 
     def _record(self, records: Sequence[Record]) -> Future[None] | None:
         """Begin to write rows behind their messages, where their queues want any."""
@@ -279,6 +284,10 @@ class Session:
 
     def _live(self, ports: Ports) -> Live:
         return Live(ports, self._make_client(ports, self._preparer), Operator(ports))
+
+
+def _nothing(_: Sequence[Record]) -> None:
+    """Write no rows, where nobody would keep them."""
 
 
 class Portal:

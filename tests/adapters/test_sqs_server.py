@@ -13,6 +13,7 @@ from uuid import uuid4
 import boto3.session
 import pytest
 
+from longshore import Longshore
 from longshore.clock import SystemClock
 from longshore.errors import (
     ClosedError,
@@ -396,6 +397,23 @@ async def test_a_sender_sends_from_any_thread_in_requests_of_ten(url: str, queue
     assert len(await take(queue, 36)) == 36
     with pytest.raises(ClosedError):
         sender.send(queue.name, [message()])
+
+
+async def test_no_thread_is_begun_for_rows_that_nobody_keeps(url: str, queue: Queue) -> None:
+    app = Longshore(url=url, log_url="null://", queue=queue.name)
+    task = app.task(name="job")(lambda: None)
+
+    def enqueue() -> list[str]:
+        try:
+            task.enqueue()
+            return [each.name for each in threading.enumerate()]
+        finally:
+            app.close()
+
+    names = await asyncio.to_thread(enqueue)
+
+    assert "longshore-client" not in names
+    assert len(await take(queue)) == 1
 
 
 FORKING = """

@@ -79,7 +79,8 @@ class Mutant:
 _CLAIM, _FINISH = "longshore.protocol.claim", "longshore.protocol.finish"
 _CHANGE, _PUBLISH = "longshore.protocol.change", "longshore.publish"
 _CLIENT, _LOSERS = "longshore.client", "longshore.worker.losers"
-_SETTLE, _LEASE = "longshore.worker.settle", "longshore.worker.lease"
+_WRITING, _MESSAGES = "longshore.worker.writing", "longshore.worker.messages"
+_LEASE = "longshore.worker.lease"
 _TAKING, _SLOTS = "longshore.worker.taking", "longshore.worker.slots"
 _WORKER, _WATCH = "longshore.worker.worker", "longshore.worker.watch"
 _ENDING, _DETACH = "longshore.worker.ending", "longshore.worker.detach"
@@ -96,7 +97,7 @@ OF_THE_MODEL: Final = (
         "ack_first",
         "the message is acknowledged before the outcome is logged",
         (
-            _SETTLE,
+            _WRITING,
             "            answers = await self._answered(batch)\n",
             "            for one in batch:\n"
             "                if one.delivery is not None:\n"
@@ -267,15 +268,14 @@ OF_THE_MODEL: Final = (
         "retry_new_id",
         "a retry is published under a new id, then the old one acknowledged",
         (
-            _SETTLE,
-            "            await self._ports.queue(queue).release(back)\n",
-            "            from longshore.queue import Outgoing\n"
-            "            port = self._ports.queue(queue)\n"
-            "            for one in back:\n"
-            "                d = one.delivery\n"
-            "                body = d.body.replace(d.key[-2:].encode() + b'\"', b'ff\"')\n"
-            "                await port.send([Outgoing(key=d.key[:-2] + 'ff', body=body)])\n"
-            "                await port.ack([d])\n",
+            _MESSAGES,
+            '                await self._tried(port, "release", port.release, work.releases)\n',
+            "                from longshore.queue import Outgoing\n"
+            "                for one in work.releases:\n"
+            "                    d = one.delivery\n"
+            "                    body = d.body.replace(d.key[-2:].encode() + b'\"', b'ff\"')\n"
+            "                    await port.send([Outgoing(key=d.key[:-2] + 'ff', body=body)])\n"
+            "                    await port.ack([d])\n",
         ),
     ),
     _mutant(
@@ -344,11 +344,12 @@ OF_THE_MODEL: Final = (
         "stamp_late",
         "a dead letter is stamped with the newest run",
         (
-            _SETTLE,
-            "        for queue, dead in work.rejections.items():\n",
-            "        for queue, dead in work.rejections.items():\n"
-            "            rows = await self._ports.task_log.get([one.delivery.key for one in dead])\n"
-            "            dead = [replace(d, stamp=r.run) for d, r in zip(dead, rows)]\n",
+            _MESSAGES,
+            "            if work.rejections:\n",
+            "            if dead := work.rejections:\n"
+            "                from dataclasses import replace\n"
+            "                rows = await self._ports.task_log.get([d.delivery.key for d in dead])\n"
+            "                work.rejections = [replace(d, stamp=r.run) for d, r in zip(dead, rows)]\n",
         ),
     ),
     _mutant(
@@ -381,9 +382,9 @@ BEYOND_THE_MODEL: Final = (
         "finishes_crossed",
         "answers of a batch of finishes are taken in the wrong order",
         (
-            _SETTLE,
-            "        await self._messages(batch, answers)\n",
-            "        await self._messages(batch, [*reversed(answers)])\n",
+            _WRITING,
+            "        await self._messages.settle(batch, answers)\n",
+            "        await self._messages.settle(batch, [*reversed(answers)])\n",
         ),
     ),
     _mutant(
@@ -394,7 +395,7 @@ BEYOND_THE_MODEL: Final = (
     _mutant(
         "copies_acked",
         "copies of a message are acknowledged though the finish was refused",
-        (_SETTLE, "        if answer.accepted and answer.settle in", "        if answer.settle in"),
+        (_MESSAGES, "            if answer.accepted and answer.", "            if answer."),
         (_FINISH, "        settle=Settle.LEAVE,\n", "        settle=Settle.ACK,\n"),
     ),
     _mutant(
@@ -406,7 +407,7 @@ BEYOND_THE_MODEL: Final = (
         "finish_once",
         "a finish whose answer was lost is not repeated, and its message acknowledged",
         (
-            _SETTLE,
+            _WRITING,
             '                _log.warning("%d outcomes are not in the log yet: %s", len(batch), error)\n',
             "                from longshore.protocol import Finished, Settle\n"
             "                return [\n"

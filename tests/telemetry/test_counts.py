@@ -17,6 +17,7 @@ from prometheus_client import generate_latest
 from longshore import Context, PermanentError, RetryLater
 from longshore.protocol import Record
 from longshore.publish import message_of
+from longshore.queue import Outgoing
 from longshore.scheduler import Scheduler, SchedulerOptions
 from longshore.settings import Settings
 from longshore.task import TaskSpec, TaskState
@@ -160,6 +161,22 @@ async def test_a_message_whose_task_has_ended_is_counted_as_a_duplicate(sqlite: 
         await app.work()
 
     assert [value for _, value in app.tallies.series(table.DUPLICATES_DROPPED)] == [1]
+
+
+async def test_a_message_that_its_queue_refuses_to_settle_is_counted(sqlite: Settings) -> None:
+    lease = timedelta(seconds=30)
+    async with observed(sqlite) as app:
+        queue = app.ports.queue("default")
+        await queue.send([Outgoing(key=app.ports.ids(), body=b"{}")])
+        (stale,) = await queue.receive(limit=1, wait=SOON, lease=lease)
+        app.clock.ahead = 2 * lease
+        await queue.receive(limit=1, wait=SOON, lease=lease)
+        await queue.ack([stale])
+
+    counted = app.tallies.series(table.MESSAGES_REFUSED)
+    assert [(one["messaging.operation.name"], one["error.type"]) for one, _ in counted] == [
+        ("ack", "LeaseLostError")
+    ]
 
 
 def filled() -> Tallies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from longshore.errors import ConfigurationError, LongshoreError
 from longshore.levels import Level, LevelledLog
 from longshore.operator import Operator
 from longshore.policy import Policy, QueuePolicy
-from longshore.protocol import Change, Verb
+from longshore.protocol import Answer, Change, Claim, Verb
 from longshore.settings import QueueSettings, Settings
 from longshore.task import TaskSpec, TaskState
 from longshore.task_log import TaskQuery
@@ -173,6 +174,27 @@ async def test_with_failures_a_log_that_is_away_loses_no_failure(yard: Yard) -> 
 
     assert await yard.state(task) == "failed"
     assert (await yard.depth()).ready == 0
+
+
+@pytest.mark.parametrize("level", [Level.FAILURES])
+async def test_with_failures_a_task_that_never_ends_leaves_nothing_in_memory(yard: Yard) -> None:
+    """Its lease was lost, so that nobody finishes it here."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(one, Claim) for one in gc.get_objects())
+
+    def bid(number: int) -> Claim:
+        now = yard.clock.now()
+        spec = TaskSpec(id=yard.ports.ids(), name="lost", queue="default", body=b"", created_at=now)
+        lease = timedelta(seconds=30)
+        return Claim(spec=spec, claim_id=f"{number}", worker="one", lease=lease, due_at=now)
+
+    before = kept()
+    answers = await yard.ports.task_log.claim([bid(number) for number in range(3)])
+
+    assert [one.answer for one in answers] == [Answer.WON] * 3
+    assert kept() == before
 
 
 @pytest.mark.parametrize("level", [Level.FAILURES])

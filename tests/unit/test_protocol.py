@@ -347,7 +347,7 @@ def _check_run(before: Task, after: Task, wanted: Change | None) -> None:
 def _check_wake_up(before: Task, after: Task, wanted: Change | None) -> None:
     """It is set under a new number, and cleared by an end, a hold or a confirmation (§2.2)."""
     assert after.wake_no in (before.wake_no, before.wake_no + 1)
-    relied_on = wanted is not None and wanted.verb in {Verb.PARK, Verb.POSTPONE}
+    relied_on = wanted is not None and wanted.verb in {Verb.PARK, Verb.POSTPONE, Verb.DEFER}
     if after.wake_at is not None and (after.wake_at != before.wake_at or relied_on):
         assert after.wake_no == before.wake_no + 1
     if after.wake_at is None and before.wake_at is not None:

@@ -8,7 +8,7 @@ recognition of finished tasks (protocol.md §14).
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from longshore.errors import ConfigurationError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 class NullAdapter:
     """Opens backends that share nothing, as there is nothing to share."""
+
+    forgets: Final = True
 
     @asynccontextmanager
     async def open(self, url: str, clock: Clock) -> AsyncGenerator[Backend]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from longshore.protocol.claim import lease_is_live, lost_attempt
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 
     from longshore.protocol.values import Change, Record
 
+_SHORTEST_DEFERRAL: Final = timedelta(minutes=1)
+_LONGEST_DEFERRAL: Final = timedelta(minutes=15)
+
 VERBS: Final[Mapping[Verb, frozenset[TaskState]]] = {
     Verb.PARK: OPEN | HELD | {TaskState.RUNNING},
     Verb.KEEP_BODY: HELD,
     Verb.ARM: OPEN | {TaskState.RUNNING},
     Verb.CONFIRM: OPEN | {TaskState.RUNNING},
     Verb.POSTPONE: frozenset({TaskState.RUNNING}),
+    Verb.DEFER: OPEN | {TaskState.RUNNING},
     Verb.EXPIRE: OPEN,
     Verb.CANCEL: OPEN | HELD | {TaskState.RUNNING},
     Verb.PAUSE: OPEN,
@@ -138,6 +143,14 @@ def _postpone(row: Task, wanted: Change, now: datetime) -> Task | None:
     return _armed(row, wanted, (row.lease_until or now) + GRACE)
 
 
+def _defer(row: Task, wanted: Change, now: datetime) -> Task | None:
+    """Make room for others: what nobody can send is looked at again, the older it is the later."""
+    if row.wake_at is None:
+        return None
+    wait = min(max((now - row.due_at) / 8, _SHORTEST_DEFERRAL), _LONGEST_DEFERRAL)
+    return _armed(row, wanted, now + wait)
+
+
 def _expire(row: Task, _wanted: Change, now: datetime) -> Task | None:
     if row.expires_at is None or row.expires_at > now:
         return None
@@ -228,6 +241,7 @@ _EFFECTS: Final[Mapping[Verb, Callable[[Task, Change, datetime], Task | None]]] 
     Verb.ARM: _arm,
     Verb.CONFIRM: _confirm,
     Verb.POSTPONE: _postpone,
+    Verb.DEFER: _defer,
     Verb.EXPIRE: _expire,
     Verb.CANCEL: _cancel,
     Verb.PAUSE: _pause,

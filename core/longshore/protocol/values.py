@@ -147,7 +147,8 @@ class Outcome:
     `retry_in` is the wait before the next attempt (failure) or before it may start again (give
     back); None means none is left, or now. `message_waits` says that a message is held which
     the broker itself can hold back for that long; otherwise the row takes the wake-up over.
-    `started_at` is when the handler's first line ran; None leaves the time of the claim.
+    `started_at` is when the handler's first line ran; None leaves the time of the claim. `claim` is
+    the bid that was won, for a log that wrote nothing then and may want a row now.
     """
 
     task_id: TaskId
@@ -163,6 +164,7 @@ class Outcome:
     error: TaskError | None = None
     started_at: datetime | None = None
     lines: tuple[LogLine, ...] = ()
+    claim: Claim | None = None
 
 
 class Settle(StrEnum):
@@ -207,6 +209,7 @@ class Verb(StrEnum):
     ARM = "arm"
     CONFIRM = "confirm"
     POSTPONE = "postpone"
+    DEFER = "defer"
     EXPIRE = "expire"
     CANCEL = "cancel"
     PAUSE = "pause"

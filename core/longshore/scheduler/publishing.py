@@ -19,6 +19,7 @@ class Publishing:
 
     Rows that cannot be sent stay due, and stand before all that come due later. So the next batch
     is larger by as many; else 500 of a queue that is away would keep every other queue waiting.
+    Where even the largest batch would leave no room, they are deferred.
     """
 
     def __init__(self, ports: Ports, tally: Tally) -> None:
@@ -31,7 +32,7 @@ class Publishing:
         """Deal with one batch; answer whether more may be due."""
         limit = self._limit
         self._limit = min(2 * limit, MOST)  # where this raises, nobody says how many are left
-        done = await self._publisher.publish_due(limit=limit)
+        done = await self._publisher.publish_due(limit=limit, crowd=MOST - BATCH)
         self._limit = min(BATCH + done.left, MOST)
         self._tally.published += done.sent
         self._tally.expired += done.expired

@@ -174,6 +174,13 @@ DUPLICATES_DROPPED: Final = Instrument(
     text="Messages acknowledged without a run, because their task had ended before.",
     attributes=_QUEUE,
 )
+MESSAGES_REFUSED: Final = Instrument(
+    name="longshore.messages.refused",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    text="Messages that their queue did not acknowledge, give back or move, and so come again.",
+    attributes=(OPERATION, *_QUEUE, ERROR),
+)
 BACKEND_CALLS: Final = Instrument(
     name="longshore.backend.calls",
     kind=Kind.COUNTER,
@@ -221,6 +228,7 @@ INSTRUMENTS: Final = (
     LEASES_LOST,
     DEAD_LETTERS,
     DUPLICATES_DROPPED,
+    MESSAGES_REFUSED,
     BACKEND_CALLS,
     IN_FLIGHT,
     SLOTS,

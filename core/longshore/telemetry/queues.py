@@ -106,12 +106,15 @@ class InstrumentedQueue:
         """Remove the queue."""
         await self._queue.delete()
 
-    async def _settled(self, verb: str, count: int, call: Callable[[], Awaitable[T]]) -> T:
+    async def _settled(
+        self, verb: str, count: int, call: Callable[[], Awaitable[list[LongshoreError | None]]]
+    ) -> list[LongshoreError | None]:
         began = time.time_ns()
-        answer = await self._timed(verb, call)
+        answers = await self._timed(verb, call)
         if count:
             self._seam.settled(verb, self.name, count, began)
-        return answer
+            self._seam.refused(verb, self.name, answers)
+        return answers
 
     async def _timed(self, verb: str, call: Callable[[], Awaitable[T]]) -> T:
         began = time.perf_counter()

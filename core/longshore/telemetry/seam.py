@@ -185,6 +185,11 @@ class Seam:
             except Exception:  # noqa: BLE001 - as above
                 self._complain()
 
+    def refused(self, verb: str, queue: str, answers: Sequence[LongshoreError | None]) -> None:
+        """Count messages that their queue did not settle."""
+        for error, count in Counter(type(one).__name__ for one in answers if one).items():
+            self.tallies.add(table.MESSAGES_REFUSED, (verb, *self._where(queue), error), count)
+
     def timed(self, verb: str, queue: str, seconds: float, error: str | None) -> None:
         """Count a call of a queue."""
         key = (verb, *self._where(queue), error)

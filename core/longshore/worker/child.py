@@ -159,16 +159,44 @@ class Answer:
         return self.result
 
 
+class _Speaker:
+    """Speaks for the attempts of a process, whichever thread has something to say, one by one."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        """Say it into `pipe`."""
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._job: Job | None = None
+
+    def of(self, job: Job) -> Callable[[object], None]:
+        """Answer what sends for an attempt, until its answer is sent."""
+        self._job = job
+
+        def send(value: object) -> None:
+            with self._lock:
+                if self._job is job:
+                    self._pipe.send(value)
+
+        return send
+
+    def answer(self, raw: bytes) -> None:
+        """Send an attempt's answer, its last word."""
+        with self._lock:
+            self._job = None
+            self._pipe.send_bytes(raw)
+
+
 def serve(pipe: Connection[Any, Any]) -> None:
     """Run jobs from the pipe, one at a time, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _watch_parent()
+    speaker = _Speaker(pipe)
     try:
         while True:
             job: Job = pipe.recv()
             with captured(enabled=job.capture):
-                answer = _run(job, pipe.send)
-            pipe.send_bytes(_pickled(replace(answer, holds=private())))
+                answer = _run(job, speaker.of(job))
+            speaker.answer(_pickled(replace(answer, holds=private())))
     except (EOFError, OSError):  # the worker is gone, and nobody waits for an answer
         end_process()
 

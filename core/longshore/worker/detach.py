@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.errors import LongshoreError
 from longshore.protocol import Change, Verb
 from longshore.task import TaskState
+from longshore.worker.messages import tell_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -61,7 +62,7 @@ class Detacher:
             for delivery in held.let_go():
                 done[delivery.queue].append(delivery)
         for queue, deliveries in done.items():
-            await self._ports.queue(queue).ack(deliveries)
+            tell_refused(queue, "ack", await self._ports.queue(queue).ack(deliveries))
             _log.info("%d long tasks of queue %r go on without a message", len(deliveries), queue)
 
     def _is_old(self, held: Holding) -> bool:

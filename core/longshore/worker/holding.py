@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from longshore.errors import LongshoreError
     from longshore.message import Message
     from longshore.policy import QueuePolicy
+    from longshore.protocol import Claim
     from longshore.queue import Delivery
     from longshore.task import Reason, TaskSpec
     from longshore.telemetry import Observed
@@ -46,6 +47,7 @@ class Holding:
     deadline: float
     timeout: timedelta | None
     ctx: Context
+    claim: Claim | None = None
     alone: bool = False
     group: str | None = None
     luck: float = 0.0

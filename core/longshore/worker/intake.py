@@ -16,6 +16,7 @@ from longshore.queue import Rejection
 from longshore.quick import replace
 from longshore.worker.bids import Bidder
 from longshore.worker.foreign import Foreign, Part
+from longshore.worker.messages import tell_refused
 from longshore.worker.pointing import Pointing, fetch
 from longshore.worker.spread import Spread, spread
 
@@ -170,6 +171,6 @@ class Intake:
             bad[0].detail,
         )
         try:
-            await self._port.reject(bad)
+            tell_refused(self._port.name, "reject", await self._port.reject(bad))
         except UnavailableError as error:
             _log.warning("%d unreadable messages are left to their leases: %s", len(bad), error)

@@ -10,6 +10,7 @@ from longshore.errors import UnavailableError
 from longshore.protocol import Answer, Change, Verb
 from longshore.queue import Rejection, Release
 from longshore.task import Reason
+from longshore.worker.messages import tell_refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,11 +62,11 @@ class Losers:
                 self._wait(bid, answer.until, releases, parks)
         await self._store(parks, acks, releases)
         if acks:
-            await self._port.ack(acks)
+            tell_refused(self._port.name, "ack", await self._port.ack(acks))
         if releases:
-            await self._port.release(releases)
+            tell_refused(self._port.name, "release", await self._port.release(releases))
         if rejections:
-            await self._port.reject(rejections)
+            tell_refused(self._port.name, "reject", await self._port.reject(rejections))
 
     async def _store(
         self,

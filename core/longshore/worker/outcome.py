@@ -133,6 +133,7 @@ class Outcomes:
             report=self._report(note),
             error=error,
             started_at=held.began_at,
+            claim=held.claim,
         )
 
     def give_back(
@@ -172,6 +173,7 @@ class Outcomes:
             error=error,
             started_at=held.began_at,
             lines=held.ctx.take_lines(),
+            claim=held.claim,
         )
 
     def _dump(self, result: object) -> tuple[bytes | None, str | None]:

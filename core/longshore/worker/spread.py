@@ -11,6 +11,7 @@ from longshore.priority import NORMAL
 from longshore.protocol import Record
 from longshore.queue import Outgoing, Rejection
 from longshore.task import TaskState
+from longshore.worker.messages import tell_refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ async def spread(
             error = await _send(port, [spec for spec, _ in one.tasks])
             if error is None:
                 await _record(log, one.tasks, now)
-                await port.ack([one.delivery])
+                tell_refused(port.name, "ack", await port.ack([one.delivery]))
         except UnavailableError as away:
             error = away
         if isinstance(error, _NEVER):

@@ -13,6 +13,7 @@ from longshore.queue import Release
 from longshore.worker.holding import Holding
 from longshore.worker.intake import Intake
 from longshore.worker.losers import Losers
+from longshore.worker.messages import tell_refused
 from longshore.worker.options import kept_for
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Taker:
 
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         try:
-            await self.port.release([Release(delivery=one) for one in deliveries])
+            answers = await self.port.release([Release(delivery=one) for one in deliveries])
+            tell_refused(self.port.name, "release", answers)
         except UnavailableError as error:
             _log.warning("%d messages are left to their leases: %s", len(deliveries), error)
 
@@ -186,6 +188,7 @@ class Taker:
             problem=bid.problem,
             unfit=bid.unfit,
             ctx=self._context(bid, answer),
+            claim=bid.claim,
         )
 
     def _context(self, bid: Bid, answer: Claimed) -> Context:

@@ -13,7 +13,7 @@ import pytest
 
 from longshore.conformance import FlakyQueue, FlakyTaskLog
 from longshore.draft import EnqueueOptions
-from longshore.errors import UnavailableError
+from longshore.errors import ConfigurationError, UnavailableError
 from longshore.protocol import Claim, Record
 from longshore.scheduler import Scheduler
 from longshore.scheduler.publishing import BATCH, MOST
@@ -242,6 +242,43 @@ async def test_a_queue_that_takes_nothing_keeps_no_other_waiting(
         await site.yard.passes(2 * MINUTE)
 
     assert Counter(ran) == dict.fromkeys(range(10), 1)
+
+
+@pytest.mark.parametrize("raises", [True, False])
+async def test_a_crowd_that_cannot_be_sent_keeps_no_other_waiting(
+    site: Site, ran: list[int], *, raises: bool
+) -> None:
+    """It is larger than what is ever looked at, and is sent once its queue takes it."""
+    inner = site.ports.queue
+    down = True
+
+    class Missing(FlakyQueue):
+        async def send(self, messages: Any) -> Any:
+            error = ConfigurationError("there is no such queue")
+            if not down:
+                return await super().send(messages)
+            if raises:
+                raise error
+            return [error for _ in messages]
+
+    await waiting(site, MOST, wait=MINUTE, queue="down")
+    await waiting(site, 10, wait=MINUTE + timedelta(seconds=1))
+    site.ports = replace(
+        site.ports,
+        queue=lambda name: (
+            Missing(inner(name), site.yard.queue_plan) if name == "down" else inner(name)
+        ),
+    )
+    async with site.scheduling(), site.yard.working():
+        await site.yard.passes(MINUTE)
+        await site.yard.passes(20)
+        early = Counter(ran)
+        down = False
+        await site.yard.passes(2 * MINUTE, step=10)
+        depth = await site.yard.depth("down")
+
+    assert early == dict.fromkeys(range(10), 1)
+    assert depth.ready == MOST
 
 
 async def test_what_cannot_be_sent_makes_the_batch_no_larger_than_the_most(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -136,6 +137,19 @@ def burns(seconds: float) -> int:
 def burns_in_c() -> None:
     """Be away in one call that no signal handler written in Python gets into."""
     pow(3, 10**9)
+
+
+def leaves_a_thread_talking(ctx: Context, size: int) -> str:
+    talking = threading.Event()
+
+    def talk() -> None:
+        text = "x" * size
+        talking.set()
+        ctx.progress(0.5, text)
+
+    threading.Thread(target=talk).start()
+    talking.wait()
+    return "done"
 
 
 def sleeps(path: str) -> None:

@@ -296,14 +296,21 @@ async def test_processor_time_is_counted_for_each_attempt_anew(yard: Yard) -> No
     assert len({row.result for row in rows}) == 1
 
 
-async def test_a_child_is_killed_at_its_timeout(yard: Yard, tmp_path: Path) -> None:
+async def test_a_child_is_killed_at_its_timeout(tmp_path: Path) -> None:
+    """However long it took to begin: time passes for the worker alone."""
     path = tmp_path / "pid"
-    definition = child(yard, handlers.sleeps, timeout=timedelta(seconds=6))
-    task = await yard.enqueue(definition, str(path), options=ONCE)
+    async with open_yard(together=True) as yard:
+        definition = child(yard, handlers.sleeps, timeout=timedelta(seconds=6))
+        task = await yard.enqueue(definition, str(path), options=ONCE)
 
-    await yard.drain()
+        async with yard.working():
+            await yard.until(lambda: path.exists() and path.read_text() != "")
+            await yard.passes(5)
+            early = await yard.state(task)
+            await yard.passes(2)
+            row = await yard.reaches(task, "failed")
 
-    row = await yard.row(task)
+    assert early == "running"
     assert (row.state, row.reason) == (TaskState.FAILED, "timeout")
     assert not psutil.pid_exists(int(path.read_text()))
 
@@ -337,6 +344,17 @@ async def test_progress_crosses_while_the_handler_runs(yard: Yard, tmp_path: Pat
         row = await yard.reaches(task, "succeeded")
 
     assert (row.progress, row.progress_note) == (0.5, "halfway")
+
+
+async def test_progress_told_by_a_thread_never_mixes_with_what_else_crosses(yard: Yard) -> None:
+    """Large enough to be still on its way when the handler returns, and the next one begins."""
+    definition = child(yard, handlers.leaves_a_thread_talking)
+    tasks = [await yard.enqueue(definition, 20_000_000, options=ONCE) for _ in range(3)]
+
+    await yard.drain(concurrency=1)
+
+    rows = [await yard.row(task) for task in tasks]
+    assert [(row.state, row.result) for row in rows] == [(TaskState.SUCCEEDED, b'"done"')] * 3
 
 
 async def test_a_function_without_an_importable_name_is_refused_clearly(yard: Yard) -> None:

@@ -356,30 +356,6 @@ async def test_a_full_disk_ends_the_worker_with_its_reason_and_loses_nothing(
     assert await apart.outcomes(second) == ["succeeded"]
 
 
-async def test_an_end_that_no_store_takes_harms_no_other(apart: Yard) -> None:
-    class Picky(FlakyTaskLog):
-        async def finish(self, outcomes: Any) -> Any:
-            for outcome in outcomes:
-                if outcome.lines:
-                    outcome.lines[0].text.encode("ascii")
-            return await super().finish(outcomes)
-
-    async def handler(ctx: Context, line: str) -> None:
-        ctx.log.info(line)
-
-    picky = Picky(apart.healthy.task_log, apart.log_plan)
-    apart.ports = replace(apart.ports, task_log=picky)
-    definition = apart.task(handler)
-    tasks = [await apart.enqueue(definition, line) for line in ("a", "ü", "b")]
-
-    async with apart.working():
-        await apart.passes(5)
-        states = [await apart.state(task) for task in tasks]
-
-    assert states == ["succeeded", "running", "succeeded"]
-    apart.left_in_flight = 1
-
-
 async def test_an_end_too_large_for_the_log_is_kept_without_its_weight(yard: Yard) -> None:
     async def handler(ctx: Context) -> str:
         ctx.report.info("a note")

@@ -177,6 +177,17 @@ class Publishing(LogSetting):
         assert row.lease_until is not None
         assert (row.wake_at, row.wake_no) == (row.lease_until + GRACE, 2)
 
+    async def test_a_task_that_cannot_be_sent_is_deferred(self, clerk: Clerk) -> None:
+        """So that what is due later has its turn, under a new number (§9)."""
+        entry = replace(clerk.entry(), armed=True)
+        await clerk.record(entry)
+
+        row = await clerk.changed(entry.spec, Verb.DEFER)
+
+        assert row.wake_at is not None
+        assert row.wake_at > clerk.now()
+        assert (row.state, row.wake_no, row.due_at) == (entry.state, 2, entry.due_at)
+
     async def test_a_task_without_a_wake_up_is_armed(self, clerk: Clerk) -> None:
         """The audit found that its message is gone, and counts how often."""
         spec = await clerk.recorded()
