@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 MEBIBYTES = 4 * 1024**2
 CEILING = 43_200
 LATE = 0.5
-_OWN = {"host", "content-length"}
+_OWN = {"content-length"}
+_IN_XML = re.compile(r"<Code>(\w+)</Code>")
+"""How moto says no to a caller, whatever the protocol; AWS says it in that of the request."""
 
 
 @dataclass
@@ -64,14 +67,19 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
     proxy = Proxy()
     async with ClientSession() as session:
 
-        async def passed(request: web.Request, body: dict[str, Any]) -> web.Response:
+        async def passed(request: web.Request, data: bytes) -> web.Response:
+            # With the host that was asked, which is signed: so a server may check signatures.
             headers = {n: text for n, text in request.headers.items() if n.lower() not in _OWN}
-            async with session.post(target, data=json.dumps(body), headers=headers) as response:
-                return answered(await response.json(content_type=None), response.status)
+            async with session.post(target, data=data, headers=headers) as response:
+                text = await response.text()
+                if found := _IN_XML.search(text):
+                    return refused(f"{found[1]}Exception", 400)
+                return answered(json.loads(text), response.status)
 
         async def handle(request: web.Request) -> web.Response:
             operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            body: dict[str, Any] = json.loads(await request.read())
+            data = await request.read()
+            body: dict[str, Any] = json.loads(data)
             proxy.asked[operation] += 1
             proxy.bodies.append((operation, body))
             proxy.waiting += 1
@@ -80,12 +88,12 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
             proxy.waiting -= 1
             match proxy.fault(operation, body):
                 case None:
-                    return await passed(request, body)
+                    return await passed(request, data)
                 case "late":
                     await asyncio.sleep(LATE)
-                    return await passed(request, body)
+                    return await passed(request, data)
                 case "lose":
-                    await passed(request, body)
+                    await passed(request, data)
                     return dropped(request)
                 case "entries" | "ceiling" as fault:
                     passes, failure = FAILING[fault]
@@ -93,7 +101,9 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
                     lacking = failed(body, spared, failure)
                     if not spared["Entries"]:
                         return answered({"Successful": [], "Failed": lacking})
-                    answer = json.loads((await passed(request, spared)).text or "{}")
+                    answer = json.loads(
+                        (await passed(request, json.dumps(spared).encode())).text or "{}"
+                    )
                     return answered(answer | {"Failed": [*answer.get("Failed", ()), *lacking]})
                 case fault:
                     return _WAYS[fault](request)

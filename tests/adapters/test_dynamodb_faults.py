@@ -347,6 +347,53 @@ async def test_an_add_whose_answer_was_lost_counts_once(store: Store, proxy: Pro
     assert totals == [2]
 
 
+async def test_an_add_whose_answer_was_lost_counts_once_though_others_added_meanwhile(
+    store: Store, proxy: Proxy, table: str, dynamodb_url: str
+) -> None:
+    await store.add([Add(key="n")])
+    url = f"dynamodb://{table}?endpoint_url={dynamodb_url}&skew=ignore"
+    async with ADAPTER.open(url, ManualClock()) as theirs:
+        assert theirs.store is not None
+        other = theirs.store
+
+        async def lost_and_overtaken(asked: Told, forward: Forward) -> None:
+            await forward(asked)
+            await other.add([Add(key="n", amount=10)])
+
+        proxy.plan("UpdateItem", lost_and_overtaken, _honest)
+        await asyncio.gather(*(store.add([Add(key="n", amount=100)]) for _ in range(5)))
+
+        [entry] = await other.get(["n"])
+
+    assert entry is not None
+    assert entry.value == b"511"
+
+
+async def test_a_counter_forgets_those_who_have_long_stopped_adding(
+    proxy: Proxy, table: str
+) -> None:
+    clock = ManualClock()
+    url = f"dynamodb://{table}?endpoint_url={proxy.url}&skew=ignore"
+    item: Told = {}
+
+    async def read(asked: Told, forward: Forward) -> tuple[int, Told]:
+        said = await forward(asked)
+        item.update(said["Responses"][table][0])
+        return 200, said
+
+    for n in range(30):
+        async with ADAPTER.open(url, clock) as backend:
+            assert backend.store is not None
+            [total] = await backend.store.add([Add(key="n")])
+            assert total == n + 1
+            clock.advance(timedelta(minutes=11))
+            if n == 29:
+                proxy.plan("BatchGetItem", read)
+                await backend.store.get(["n"])
+
+    assert sum(name.startswith("w") for name in item) < 20
+
+
 async def test_a_delete_whose_answer_was_lost_is_known_as_done(store: Store, proxy: Proxy) -> None:
     await store.put([Put(key="key", value=b"")])
     proxy.plan("UpdateItem", lost)
@@ -431,11 +478,26 @@ async def test_an_end_above_the_limit_harms_no_other(log: TaskLog) -> None:
 # -------------------------------------------------------------------------------- what is missing
 
 
-async def test_a_denied_call_names_the_action(store: Store, proxy: Proxy) -> None:
-    proxy.plan("UpdateItem", refusing("AccessDeniedException"))
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("AccessDeniedException", "dynamodb:UpdateItem"),
+        ("ExpiredTokenException", "credentials"),
+        ("InvalidSignatureException", "clock"),
+        ("RequestExpired", "clock"),
+        ("UnrecognizedClientException", "credentials"),
+    ],
+)
+async def test_what_somebody_may_be_about_to_allow_is_unavailable_as_it_is_on_sqs(
+    store: Store, proxy: Proxy, code: str, said: str
+) -> None:
+    proxy.plan("UpdateItem", refusing(code))
 
-    with pytest.raises(StorageError, match="dynamodb:UpdateItem"):
+    with pytest.raises(UnavailableError, match=said):
         await store.put([Put(key="key", value=b"")])
+
+    [entry] = await store.put([Put(key="key", value=b"")])
+    assert entry is not None
 
 
 async def test_credentials_that_end_are_renewed(
@@ -685,6 +747,39 @@ async def test_parts_go_with_the_row_they_belong_to(
     assert len(attempts) == row.token
     assert removed == 1
     assert keys_of_tasks(table, dynamodb_url) == []
+
+
+async def test_a_day_with_nothing_to_remove_is_not_read_again_until_there_may_be(
+    table: str, proxy: Proxy
+) -> None:
+    """The scheduler prunes each minute, and days of rows that are kept longer stay for weeks."""
+    clock = ManualClock()
+    age = timedelta(days=7)
+    url = f"dynamodb://{table}?endpoint_url={proxy.url}&skew=ignore"
+    async with ADAPTER.open(url, clock) as backend:
+        log = backend.task_log
+        assert log is not None
+
+        async def pruned() -> tuple[int, int]:
+            proxy.seen.clear()
+            before = clock.now() - age
+            removed = await log.prune(
+                states=frozenset({TaskState.SUCCEEDED}), before=before, limit=500
+            )
+            return removed, proxy.seen.count("BatchGetItem")
+
+        open_still, failed, done = spec(), spec(), spec()
+        await claimed(log, open_still, failed, done)
+        await log.finish([success(done)])
+        await log.finish([Outcome(task_id=failed.id, token=1, end=End.FAILURE)])
+        clock.advance(timedelta(days=9))
+        first, once_more, third = [await pruned() for _ in range(3)]
+        await log.finish([success(open_still)])
+        clock.advance(age + timedelta(minutes=1))
+        last = await pruned()
+
+    assert (first[0], once_more[0], third) == (1, 0, (0, 0))
+    assert last[0] == 1
 
 
 def keys_of_tasks(table: str, endpoint: str) -> list[str]:

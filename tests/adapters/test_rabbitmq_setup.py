@@ -76,11 +76,38 @@ def test_the_doctor_says_that_nobody_answers() -> None:
     assert "was not reached" in found.text
 
 
-def test_without_a_prefix_nothing_is_removed() -> None:
-    assert ADAPTER.deinit("rabbitmq://127.0.0.1:1") == [
-        "rabbitmq: without prefix= in the URL, queues are removed by their names alone"
-    ]
-    assert "management" in ADAPTER.deinit("rabbitmq://127.0.0.1:1?prefix=a-")[0]
+async def test_deinit_spares_the_queues_of_an_application_whose_prefix_begins_alike(
+    private_rabbitmq: PrivateBroker,
+) -> None:
+    managed = f"&management={private_rabbitmq.management_url}"
+    ours = prefixed(private_rabbitmq.url, managed)
+    prefix = ours.partition("prefix=")[2].partition("&")[0]
+    theirs = ours.replace(prefix, f"{prefix}eu-")
+    async with ADAPTER.open(theirs, SystemClock()) as opened:
+        await named(opened).declare()
+        await named(opened).send([message()])
+
+        said = await asyncio.to_thread(ADAPTER.deinit, ours)
+
+        assert said == []
+        assert (await named(opened).depth()).ready == 1
+        await named(opened).delete()
+
+
+async def test_deinit_removes_the_ladder_of_its_prefix(rabbitmq_url: str) -> None:
+    url = prefixed(rabbitmq_url, "&ladder=on")
+    async with ADAPTER.open(url, SystemClock()) as opened:
+        await named(opened).declare()
+        await named(opened).delete()
+
+    [said] = await asyncio.to_thread(ADAPTER.deinit, url)
+
+    assert said.startswith("rabbitmq: removed the ladder")
+
+
+def test_deinit_asks_nobody_where_nothing_is_its_own() -> None:
+    assert ADAPTER.deinit("rabbitmq://127.0.0.1:1?prefix=a-") == []  # where nothing answers
+    assert ADAPTER.deinit("rabbitmq://127.0.0.1:1?ladder=on") == []
 
 
 def test_init_says_where_and_makes_nothing() -> None:
@@ -114,9 +141,7 @@ async def test_what_others_hold_is_counted_with_the_management_api(
         assert (depth.ready, depth.in_flight) == (1, 1)
         assert "in_flight" in depth.approximate
         assert "ready" not in depth.approximate
-    said = await asyncio.to_thread(ADAPTER.deinit, url)
-    assert len(said) == 2
-    assert await asyncio.to_thread(ADAPTER.deinit, url) == []
+        await named(one).delete()
 
 
 async def test_without_the_management_api_ready_ones_are_counted_all_the_same(

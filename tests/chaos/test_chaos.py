@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
 from longshore import Longshore
 from longshore.chaos.run import QUEUE
 from longshore.chaos.tasks import on_the_loop
+from longshore.cli import main
 from longshore.registry import find_adapter
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ def test_on_a_queue_and_a_log_apart_every_promise_is_kept(
 
     ran = chaos("--url", log_url, "--queue-url", queue_url, *words, at=tmp_path)
 
-    find_adapter(queue_url).deinit(queue_url)
-    find_adapter(log_url).deinit(log_url)
+    urls = {"LONGSHORE_URL": log_url, "LONGSHORE_QUEUE_URL": queue_url}
+    CliRunner().invoke(main, ["deinit", "--queue", QUEUE, "--yes", "--force"], env=urls)
     seen: dict[str, Any] = json.loads(ran.stdout)
     assert seen["violations"] == []
     assert seen["figures"]["KILL"] >= 5

@@ -2,7 +2,8 @@
 
 An item keeps its version when its entry is deleted or expires, for a day: what is written in its
 place goes on counting. A version starts from the time, so that it is not used again after that
-either. `n` is who wrote last: by it a write is recognised whose answer was lost.
+either. `n` is who wrote last: by it a put or a deletion is recognised whose answer was lost; adds
+have marks of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from longshore.store import Add, Put
+    from longshore_adapters.dynamodb.marks import Mark
 
 SEPARATORS: Final = "/:"
 """What ends the first part of a key, by which entries are spread over partitions."""
@@ -87,29 +89,33 @@ def deleting(key: str, if_version: int | None, now: int, nonce: str) -> dict[str
     return _pruned(asked)
 
 
-def adding(add: Add, now: int, nonce: str) -> dict[str, Any]:
+def adding(add: Add, now: int, mark: Mark) -> dict[str, Any]:
     """Add to a counter, or make it where there never was an entry."""
     until = until_of(add.ttl, now)
-    values = _values(now, nonce) | {":c": number(add.amount), ":h": number(until)}
+    values = _values(now, mark.value) | {":c": number(add.amount), ":h": number(until)}
     asked = _asked(add.key, values)
     expiry = ""
     if until != LATEST:
         values[":e"] = number(until // _SECOND + KEPT)
         expiry = ", e = if_not_exists(e, :e)"
-    asked["UpdateExpression"] = f"{_NEW}, h = if_not_exists(h, :h){expiry} ADD c :c"
+    marked = f"{_NEW}, {mark.name} = :n"
+    asked["UpdateExpression"] = f"{marked}, h = if_not_exists(h, :h){expiry} ADD c :c"
+    unmarked = f"(attribute_not_exists({mark.name}) OR {mark.name} <> :n)"
     asked["ConditionExpression"] = (
-        "attribute_not_exists(p) OR (attribute_exists(c) AND h > :now AND n <> :n)"
+        f"attribute_not_exists(p) OR (attribute_exists(c) AND h > :now AND {unmarked})"
     )
     return _pruned(asked)
 
 
-def restarting(add: Add, standing: Item, now: int, nonce: str) -> dict[str, Any]:
+def restarting(add: Add, standing: Item, now: int, mark: Mark) -> dict[str, Any]:
     """Make a counter in place of an entry that is gone."""
     until = until_of(add.ttl, now)
-    values = _values(now, nonce) | {":c": number(add.amount), ":h": number(until)}
+    values = _values(now, mark.value) | {":c": number(add.amount), ":h": number(until)}
     values[":is"] = standing["v"]
     asked = _asked(add.key, values)
-    asked["UpdateExpression"] = f"{_NEW}, c = :c, h = :h{_expiring(until, values)}, b, x"
+    asked["UpdateExpression"] = (
+        f"{_NEW}, {mark.name} = :n, c = :c, h = :h{_expiring(until, values)}, b, x"
+    )
     asked["ConditionExpression"] = "v = :is AND (attribute_exists(x) OR h <= :now)"
     return _pruned(asked)
 

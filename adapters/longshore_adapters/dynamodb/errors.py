@@ -31,10 +31,13 @@ AWAY: Final = frozenset(
 
 MISSING: Final = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
 DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+"""The caller may not; somebody may be about to allow it."""
 _STRANGER: Final = frozenset(
     {
+        "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
@@ -66,12 +69,12 @@ def refused(code: str, text: str, operation: str, table: str) -> LongshoreError:
             f"run: longshore init{said}"
         )
     if code in DENIED:
-        return StorageError(
+        return UnavailableError(
             f"not allowed: dynamodb:{operation} on the table {table}; add it to the policy of "
             f"this role or user{said}"
         )
     if code in _STRANGER:
-        return StorageError(
+        return UnavailableError(
             "AWS does not accept these credentials; check profile, keys, session and this host's "
             f"clock{said}"
         )

@@ -10,33 +10,38 @@ if TYPE_CHECKING:
     from longshore.registry import Role
     from longshore_adapters.dynamodb.options import Options
 
-_WRITES: Final = (
-    "BatchGetItem",
-    "BatchWriteItem",
-    "DeleteItem",
-    "PartiQLDelete",
-    "PartiQLInsert",
-    "PartiQLUpdate",
-    "PutItem",
-    "Query",
-    "UpdateItem",
+_TASKS: Final = frozenset(
+    {
+        "BatchGetItem",
+        "BatchWriteItem",
+        "PartiQLInsert",
+        "PartiQLUpdate",
+        "PutItem",
+        "Query",
+        "UpdateItem",
+    }
 )
 """A batch of statements is allowed by what its statements do; `batch=off` does without PartiQL."""
 
-_OPERATES: Final = (
-    "CreateTable",
-    "DeleteTable",
-    "DescribeTable",
-    "DescribeTimeToLive",
-    "UpdateTable",
-    "UpdateTimeToLive",
-)
+_ROLES: Final[Mapping[Role, frozenset[str]]] = {
+    "producer": _TASKS,
+    "worker": _TASKS | {"DeleteItem", "PartiQLDelete", "Scan"},
+    "operator": _TASKS
+    | {
+        "CreateTable",
+        "DeleteTable",
+        "DescribeTable",
+        "DescribeTimeToLive",
+        "Scan",
+        "UpdateTable",
+        "UpdateTimeToLive",
+    },
+}
 
 
-def actions(role: Role) -> list[str]:
-    """Name what a role does, in order."""
-    scans = () if role == "producer" else ("Scan",)
-    return sorted([*_WRITES, *scans, *(_OPERATES if role == "operator" else ())])
+def every_action() -> list[str]:
+    """Name what any role does to the table, in order."""
+    return sorted(frozenset[str]().union(*_ROLES.values()))
 
 
 def resources(options: Options) -> tuple[str, str]:
@@ -48,14 +53,17 @@ def resources(options: Options) -> tuple[str, str]:
 def policy(options: Options, role: Role) -> list[Mapping[str, object]]:
     """List the statements for a role.
 
-    Producers record tasks and look at them; workers and schedulers also list, count and prune;
-    operators also make and remove the table.
+    Producers record tasks and look at them by their ids. Workers also list and count, and the
+    scheduler in them prunes: nobody else deletes. Operators list and count, and make and remove
+    the table.
     """
-    return [
-        {
-            "Sid": "LongshoreTaskLog",
-            "Effect": "Allow",
-            "Action": [f"dynamodb:{action}" for action in actions(role)],
-            "Resource": list(resources(options)),
-        }
-    ]
+    table, indexes = resources(options)
+    tasks = [f"dynamodb:{action}" for action in sorted(_ROLES[role])]
+    statements = [_allow("LongshoreTaskLog", tasks, table)]
+    if role != "producer":
+        statements.append(_allow("LongshoreTaskLists", ["dynamodb:Query"], indexes))
+    return statements
+
+
+def _allow(sid: str, actions: list[str], resource: str) -> Mapping[str, object]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [resource]}

@@ -13,7 +13,7 @@ from longshore.errors import LongshoreError, UnavailableError
 from longshore.registry import Permit
 from longshore_adapters.dynamodb import schema
 from longshore_adapters.dynamodb.errors import DENIED, MISSING, code_of
-from longshore_adapters.dynamodb.permissions import actions, resources
+from longshore_adapters.dynamodb.permissions import every_action, resources
 from longshore_adapters.dynamodb.scalars import number, text
 from longshore_adapters.dynamodb.setup import SHARDS
 from longshore_adapters.dynamodb.statements import Kind, Write, inserting, request, statement
@@ -32,14 +32,14 @@ _NO_TABLE: Final = "there is no such table, or none that is ready"
 
 
 async def probe(connection: Connection) -> list[Permit]:
-    """Try whatever an operator may do."""
+    """Try whatever any role does."""
     name = connection.options.table
     table, indexes = resources(connection.options)
     calls = {**_reads(name), **_writes(name)}
     if await _is_ready(connection):
         calls["PartiQLInsert"] = _partiql(name, inserting({**SHARDS, "n": number(0)}))
     permits = [
-        await _tried(connection, action, table, calls.get(action)) for action in actions("operator")
+        await _tried(connection, action, table, calls.get(action)) for action in every_action()
     ]
     return [*permits, await _tried(connection, _QUERY, indexes, _of_an_index(name))]
 
@@ -117,7 +117,7 @@ async def _asked(
         answer = await connection.call(operation, asked)
     except LongshoreError as error:
         code, said = code_of(error), str(error)
-        if not code or isinstance(error, UnavailableError):
+        if not code or (isinstance(error, UnavailableError) and code not in DENIED):
             return None, said
     else:
         code = said = _of_a_statement(answer) if operation == "BatchExecuteStatement" else ""

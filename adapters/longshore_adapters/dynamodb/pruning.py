@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import LongshoreError
@@ -17,7 +17,6 @@ from longshore_adapters.dynamodb.wire import row_key, to_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from longshore.identity import TaskId
     from longshore.task import Task, TaskState
@@ -28,42 +27,79 @@ _IN_USE: Final = timedelta(days=2)
 """How long a bucket may still be written to by a host whose clock is late."""
 
 
-async def prune(
-    table: Table, *, states: frozenset[TaskState], before: datetime, limit: int, now: datetime
-) -> int:
-    """Remove rows that came in first, as many as the limit, the oldest write first."""
-    old: list[tuple[Task, Item]] = []
-    late = sortable(micros(before))
-    for day, hashes in (await buckets(table)).items():
-        if day > day_of(late) or len(old) >= limit:
-            break
-        empty = True
+class Pruner:
+    """Removes old rows of one table, and remembers of which days there is nothing to remove yet."""
+
+    def __init__(self, table: Table) -> None:
+        """Know of no day: the first round reads them all."""
+        self._table = table
+        self._quiet: dict[tuple[str, frozenset[TaskState]], datetime] = {}
+
+    async def prune(
+        self, *, states: frozenset[TaskState], before: datetime, limit: int, now: datetime
+    ) -> int:
+        """Remove rows that came in first, as many as the limit, the oldest write first."""
+        old: list[tuple[Task, Item]] = []
+        late = sortable(micros(before))
+        for day, hashes in (await buckets(self._table)).items():
+            if day > day_of(late) or len(old) >= limit:
+                break
+            if before <= self._quiet.get((day, states), datetime.min.replace(tzinfo=UTC)):
+                continue
+            look = Look(states & FINAL, before, now)
+            await self._go_through(
+                Range(LIST, hashes, late, READ_AHEAD, oldest_first=True), look, limit - len(old)
+            )
+            old += look.old
+            if not look.seen and day < f"{now - _IN_USE:%Y%m%d}":
+                await self._table.remove([{"p": text(META), "s": text(name)} for name in hashes])
+            elif not look.old and day < day_of(late):
+                self._quiet[day, states] = look.quiet
+        old.sort(key=lambda pair: pair[0].updated_at)
+        return await _remove(self._table, [item for _, item in old[:limit]])
+
+    async def _go_through(self, asked: Range, look: Look, limit: int) -> None:
         batch: list[TaskId] = []
-        async for _, task_id in merged(
-            table, Range(LIST, hashes, late, READ_AHEAD, oldest_first=True)
-        ):
-            empty = False
+        places = merged(self._table, asked)
+        async for _, task_id in places:
             batch.append(task_id)
             if len(batch) == READ_AHEAD:
-                old += await _old(table, batch, states, before)
+                await self._judge(batch, look)
                 batch = []
-                if len(old) >= limit:
+                if len(look.old) >= limit:
                     break
-        old += await _old(table, batch, states, before)
-        if empty and day < f"{now - _IN_USE:%Y%m%d}":
-            await table.remove([{"p": text(META), "s": text(name)} for name in hashes])
-    old.sort(key=lambda pair: pair[0].updated_at)
-    return await _remove(table, [item for _, item in old[:limit]])
+        await places.aclose()
+        await self._judge(batch, look)
+
+    async def _judge(self, ids: Sequence[TaskId], look: Look) -> None:
+        for item in await self._table.read([row_key(task_id) for task_id in ids]):
+            look.judge(to_task(item), item)
 
 
-async def _old(
-    table: Table, ids: Sequence[TaskId], states: frozenset[TaskState], before: datetime
-) -> list[tuple[Task, Item]]:
-    items = await table.read([row_key(task_id) for task_id in ids])
-    rows = [(to_task(item), item) for item in items]
-    return [
-        (row, item) for row, item in rows if row.state in states & FINAL and row.updated_at < before
-    ]
+class Look:
+    """What a day has: rows that are old enough, and when the next one may be.
+
+    What ends after the look, or was not in the index yet, is written then: nothing of it can be
+    older than `quiet`.
+    """
+
+    def __init__(self, states: frozenset[TaskState], before: datetime, now: datetime) -> None:
+        """Look for rows in these final states that were last written before a time."""
+        self._states = states
+        self._before = before
+        self.quiet = now
+        self.seen = False
+        self.old: list[tuple[Task, Item]] = []
+
+    def judge(self, row: Task, item: Item) -> None:
+        """Take a row that is old enough, or note when it will be."""
+        self.seen = True
+        if row.state not in self._states:
+            return
+        if row.updated_at < self._before:
+            self.old.append((row, item))
+        else:
+            self.quiet = min(self.quiet, row.updated_at)
 
 
 async def _remove(table: Table, items: Sequence[Item]) -> int:

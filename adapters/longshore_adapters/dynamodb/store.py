@@ -18,6 +18,7 @@ from longshore_adapters.dynamodb.entries import (
     to_entry,
 )
 from longshore_adapters.dynamodb.limits import check_entry
+from longshore_adapters.dynamodb.marks import Marks, sweeping
 from longshore_adapters.dynamodb.places import META
 from longshore_adapters.dynamodb.scalars import micros, text
 from longshore_adapters.dynamodb.statements import Lost
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from longshore.store import Add, Delete, Entry, Put
     from longshore_adapters.dynamodb.connection import Connection
+    from longshore_adapters.dynamodb.marks import Mark
+    from longshore_adapters.dynamodb.scalars import Item
     from longshore_adapters.dynamodb.table import Table
 
 _PREFIX: Final = "S#"
@@ -43,6 +46,7 @@ class DynamoDbStore:
         self._connection = connection
         self._table = table
         self._known: set[str] = set()
+        self._marks = Marks()
 
     async def get(self, keys: Sequence[str]) -> list[Entry | None]:
         """Read live entries."""
@@ -65,7 +69,10 @@ class DynamoDbStore:
         return await in_turns(deletes, lambda delete: delete.key, self._delete)
 
     async def add(self, adds: Sequence[Add]) -> list[int]:
-        """Add to counters; nothing where one is above a limit."""
+        """Add to counters, each once, however often a call is repeated; nothing above a limit.
+
+        Where an answer was lost, the value that is answered may count what others added meanwhile.
+        """
         self._connection.check_open()
         for add in adds:
             check_entry(add.key)
@@ -143,25 +150,32 @@ class DynamoDbStore:
         return wrote.item is not None and wrote.item["n"]["S"] == nonce
 
     async def _add(self, add: Add) -> int:
-        nonce = uuid4().hex
+        with self._marks.one(self._now()) as mark:
+            item = await self._added(add, mark)
+        if sweep := sweeping(add.key, item, self._now()):
+            await self._table.upsert(sweep)
+        return int(item["c"]["N"])
+
+    async def _added(self, add: Add, mark: Mark) -> Item:
+        """Add once; answer the item as it is then, or later where the answer was lost."""
         while True:
             now = self._now()
-            wrote = await self._table.upsert(adding(add, now, nonce))
+            wrote = await self._table.upsert(adding(add, now, mark))
             if not isinstance(wrote, Lost):
-                return int(wrote["c"]["N"])
+                return wrote
             standing = wrote.item
             if standing is None:
                 continue
-            if standing["n"]["S"] == nonce:
-                return int(standing["c"]["N"])
+            if standing.get(mark.name, {}).get("S") == mark.value:
+                return standing
             if is_live(standing, now):
                 if "c" in standing:
                     continue
                 message = f"{add.key!r} holds a value, not a counter; use another key"
                 raise StorageError(message)
-            wrote = await self._table.upsert(restarting(add, standing, now, nonce))
+            wrote = await self._table.upsert(restarting(add, standing, now, mark))
             if not isinstance(wrote, Lost):
-                return int(wrote["c"]["N"])
+                return wrote
 
     def _now(self) -> int:
         self._connection.check_open()

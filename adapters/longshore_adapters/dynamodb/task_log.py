@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from longshore.errors import ConfigurationError
 from longshore.task import FINAL
 from longshore.task_log import Count, TaskLogCapabilities
-from longshore_adapters.dynamodb import counting, listing, pruning, reading
+from longshore_adapters.dynamodb import counting, listing, reading
 from longshore_adapters.dynamodb.claiming import Claims
 from longshore_adapters.dynamodb.finishing import CHANGE, FINISH, RECORD
 from longshore_adapters.dynamodb.ledger import Ledger
 from longshore_adapters.dynamodb.limits import MAX_ROW
 from longshore_adapters.dynamodb.places import Places
+from longshore_adapters.dynamodb.pruning import Pruner
 from longshore_adapters.dynamodb.wire import NOT_YET, to_task
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class DynamoDbTaskLog:
         self._connection = connection
         self._table = table
         self._shards = shards
+        self._pruner = Pruner(table)
         self._ledger = Ledger(table, Places(table, shards), connection.clock)
         self._claims = Claims(self._ledger, table, lambda: connection.skewed)
 
@@ -143,7 +145,7 @@ class DynamoDbTaskLog:
             message = "only final states can be pruned: succeeded, failed, cancelled, expired"
             raise ConfigurationError(message)
         now = self._connection.clock.now()
-        return await pruning.prune(self._table, states=states, before=before, limit=limit, now=now)
+        return await self._pruner.prune(states=states, before=before, limit=limit, now=now)
 
 
 def _completed(

@@ -62,10 +62,9 @@ class RabbitAdapter:
         return [f"rabbitmq at {where}{_vhost(options.vhost)}: nothing to make besides its queues"]
 
     def deinit(self, url: str) -> list[str]:
-        """Remove the queues under the URL's prefix, where the management API lists them.
+        """Remove the ladder, where the URL's prefix makes it its own.
 
-        Without a prefix those of every application would be meant: then queues go only by their
-        names.
+        Queues are removed by their names: others under the prefix may be another application's.
         """
         return remove_ours(parse_url(url))
 

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longshore_adapters.rabbitmq import sdk
 from longshore_adapters.rabbitmq.desk import Desk
-from longshore_adapters.rabbitmq.ladder import remove_ladder
-from longshore_adapters.rabbitmq.management import ask
+from longshore_adapters.rabbitmq.ladder import name_of, remove_ladder
 
 if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.options import Options
 
 
 def remove_ours(options: Options) -> list[str]:
-    """Remove the queues under the URL's prefix, and its ladder; say what went."""
-    if not options.prefix:
-        return ["rabbitmq: without prefix= in the URL, queues are removed by their names alone"]
-    if options.management is None:
-        return ["rabbitmq: only the management API lists queues; give the URL management=http://…"]
-    found: list[dict[str, Any]] = ask(options, "queues", options.vhost) or []
-    names = sorted(str(each["name"]) for each in found)
-    ours = [name for name in names if name.startswith(options.prefix)]
-
-    def remove(channel: sdk.Untyped) -> None:
-        for name in ours:
-            channel.queue_delete(name)
-        if options.ladder:
-            remove_ladder(channel, options)
-
+    """Remove what belongs to no queue: the ladder of the URL's prefix; say that it went."""
+    if not (options.ladder and options.prefix):
+        return []
     desk = Desk(options)
     try:
-        desk.ask_now(remove, options.prefix)
+        desk.ask_now(lambda channel: remove_ladder(channel, options), name_of(options))
     finally:
         desk.close_now()
-    return [f"rabbitmq: removed the queue {name} with its messages" for name in ours]
+    return [f"rabbitmq: removed the ladder {name_of(options)} with what was delayed on it"]
 
 
 def warm_up() -> None:

@@ -82,6 +82,11 @@ class Consumers:
         self._users: dict[User, None] = {}
         self._closed = False
 
+    @property
+    def are_holding(self) -> bool:
+        """Whether messages are in hand that would go with the connection."""
+        return any(user.held for user in self._users)
+
     def taking(self, names: Names) -> Taking:
         """Give the consumer of a queue, and connect if that has not begun."""
         if self._closed:

@@ -161,15 +161,18 @@ class Taking:
         on = self._on_at is not None
         # One that was asked for a moment ago may well have nothing to say yet.
         if self._channel is not None and (on or self._loop.time() >= self._asked_at + EVERY):
-            self._do(self._vigil.look(on=on))
+            self._do(self._vigil.look(on=on, holding=bool(self._acks)))
         self._watching = self._loop.call_later(EVERY, self._look)
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: Step | None) -> None:
         assert self._channel is not None  # noqa: S101 - said by who calls
+        if step is None:
+            return
         if step is Step.ASK:
             self._write(frames.count(self._channel, self._names.queue))
             return
-        if step is Step.RENEW and not self._acks:
+        # A queue that stays silent is no reason to take from others what they hold.
+        if not self._acks and (step is Step.RENEW or self._consumers.are_holding):
             _log.warning("the consumer of %s is silent, and made anew", self._names.queue)
             self._consumers.end(self._channel)
             self.lost()

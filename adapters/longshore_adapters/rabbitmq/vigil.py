@@ -3,6 +3,10 @@
 A quorum queue that has just come back takes a consumer now and then, and never answers; so does a
 channel that hangs. While somebody waits the broker is asked what the queue has: no answer, or
 messages that do not come, twice, and the channel is made anew.
+
+An answer that lacks may be late: a queue that elects its leader, or a busy broker, takes seconds.
+That the connection is gone its heartbeats tell. So silence is waited out for a while, and for
+longer while messages in hand would go with the channel.
 """
 
 from __future__ import annotations
@@ -12,6 +16,10 @@ from typing import Final
 
 EVERY: Final = 2.0
 """Seconds between looks."""
+SLOW: Final = 5
+"""Looks for which an answer may lack."""
+SLOW_HOLDING: Final = 15
+"""The same while messages are in hand."""
 TRUST: Final = 4
 """Channels that are made anew in vain before the connection is."""
 
@@ -31,27 +39,35 @@ class Vigil:
         """Trust it."""
         self._asked = False
         self._suspect = False
+        self._lacking = 0
         self._renewed = 0
 
     def begin(self) -> None:
         """Forget what was seen of another channel."""
         self._asked = self._suspect = False
+        self._lacking = 0
 
     def came(self) -> None:
         """It brought something."""
         self._suspect = False
         self._renewed = 0
 
-    def look(self, *, on: bool) -> Step:
-        """Decide what to do, `EVERY` so often; `on` says that it has begun."""
+    def look(self, *, on: bool, holding: bool) -> Step | None:
+        """Decide what to do, `EVERY` so often; None to wait on.
+
+        `on` says that it has begun, `holding` that messages are in hand.
+        """
         if on and not self._asked:
             self._asked = True
             return Step.ASK
-        return self._renew()
+        self._lacking += 1
+        patience = SLOW_HOLDING if holding else SLOW if on else 0
+        return None if self._lacking < patience else self._renew()
 
     def counted(self, ready: int) -> Step | None:
         """The broker has said what is ready, and could be sent; None to go on."""
         self._asked = False
+        self._lacking = 0
         if not ready:
             self.came()
         elif self._suspect:

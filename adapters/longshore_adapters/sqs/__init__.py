@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from longshore.registry import Backend
-from longshore_adapters.sqs.administration import in_a_loop, remove_ours
+from longshore_adapters.sqs.administration import in_a_loop
 from longshore_adapters.sqs.connection import Connection
 from longshore_adapters.sqs.examining import examine
 from longshore_adapters.sqs.options import parse_url
@@ -67,14 +67,9 @@ class SqsAdapter:
         return [f"sqs in {where}: nothing to make besides its queues"]
 
     def deinit(self, url: str) -> list[str]:
-        """Remove the queues under the URL's prefix that Longshore has made.
-
-        Without a prefix those of every application in the account would be meant: then queues go
-        only by their names.
-        """
-        if not parse_url(url).prefix:
-            return ["sqs: without prefix= in the URL, queues are removed by their names alone"]
-        return in_a_loop(url, remove_ours)
+        """Check the URL; queues are removed by their names, since others may be anybody's."""
+        parse_url(url)
+        return []
 
     def examine(self, url: str, queues: Sequence[str]) -> list[Finding]:
         """Compare how queues are set up with how `declare` would."""

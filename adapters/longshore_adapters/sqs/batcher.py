@@ -8,15 +8,14 @@ their way at once overtake each other: where order counts, a group is in one of 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from random import random
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longshore.errors import ConfigurationError, LongshoreError, UnavailableError
-from longshore_adapters.sqs.batching import FIRST_PAUSE, TRIES, Batch, fits
-from longshore_adapters.sqs.limits import MAX_ENTRIES
+from longshore_adapters.sqs.backlog import Backlog
+from longshore_adapters.sqs.batching import FIRST_PAUSE, TRIES, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +44,8 @@ class _Call:
             self.done.set_result(self.answers)
 
 
-_Item: TypeAlias = "tuple[Entry, _Call, int]"
-"""An entry, whose it is, and its place among the caller's."""
+_Item: TypeAlias = "tuple[int, Entry, tuple[_Call, int]]"
+"""When it came, an entry, and whose it is with its place among the caller's."""
 
 
 class Batcher:
@@ -74,8 +73,7 @@ class Batcher:
         self._linger = linger
         self._eager = eager
         self._ordered = ordered
-        self._waiting: deque[_Item] = deque()
-        self._under_way: set[str | None] = set()
+        self._waiting: Backlog[tuple[_Call, int]] = Backlog(ordered=ordered)
         self._timer: asyncio.Handle | None = None
         self._requests: set[asyncio.Task[None]] = set()
 
@@ -84,7 +82,8 @@ class Batcher:
         if not entries:
             return []
         call = _Call([None] * len(entries), len(entries), asyncio.Future())
-        self._waiting.extend((entry, call, place) for place, entry in enumerate(entries))
+        for place, entry in enumerate(entries):
+            self._waiting.add(entry, (call, place))
         self._pump(due=False)
         return await call.done
 
@@ -97,10 +96,11 @@ class Batcher:
     def _pump(self, *, due: bool) -> None:
         """Send what is full; where the linger is over, the rest as well."""
         while self._waiting and len(self._requests) < MOST_REQUESTS:
-            batch, full = self._next()
+            batch, full = self._waiting.take()
             if not batch:  # the groups of all that wait are on their way
                 return
             if not full and not due:
+                self._waiting.put_back(batch)
                 self._wait()
                 return
             self._begin(batch)
@@ -114,34 +114,11 @@ class Batcher:
             self._timer = asyncio.get_running_loop().call_later(pause, self._over)
 
     def _begin(self, batch: Sequence[_Item]) -> None:
-        """Take out what goes, and send it; nothing else of its groups goes until it is answered."""
-        groups = set(map(self._group, batch)) - {None}
-        if self._under_way:
-            gone = set(map(id, batch))
-            self._waiting = deque(item for item in self._waiting if id(item) not in gone)
-        else:  # nothing was passed over
-            for _ in batch:
-                self._waiting.popleft()
-        self._under_way |= groups
+        """Send what was taken out; nothing else of its groups goes until it is answered."""
+        groups = self._waiting.hold(entry for _, entry, _ in batch)
         request = asyncio.ensure_future(self._request(batch))
         self._requests.add(request)
         request.add_done_callback(partial(self._ended, groups))
-
-    def _group(self, item: _Item) -> str | None:
-        return item[0].fields.get("MessageGroupId") if self._ordered else None
-
-    def _next(self) -> tuple[list[_Item], bool]:
-        """What goes next, and whether nothing more goes with it."""
-        batch: list[_Item] = []
-        size = 0
-        for item in self._waiting:
-            if self._group(item) in self._under_way:
-                continue
-            if batch and not fits(len(batch), size, item[0]):
-                return batch, True
-            batch.append(item)
-            size += item[0].size
-        return batch, len(batch) == MAX_ENTRIES
 
     def _over(self) -> None:
         self._timer = None
@@ -149,18 +126,18 @@ class Batcher:
 
     def _ended(self, groups: AbstractSet[str | None], request: asyncio.Task[None]) -> None:
         self._requests.discard(request)
-        self._under_way -= groups
+        self._waiting.free(groups)
         self._pump(due=False)
 
     async def _request(self, items: Sequence[_Item]) -> None:
-        batch = Batch(self._operation, self._queue, [entry for entry, _, _ in items])
+        batch = Batch(self._operation, self._queue, [entry for _, entry, _ in items])
         try:
             await self._ask(batch)
         except BaseException:
             batch.fail(UnavailableError(f"{self._operation} was interrupted"))
             raise
         finally:
-            for (_, call, place), answer in zip(items, batch.answers, strict=True):
+            for (_, _, (call, place)), answer in zip(items, batch.answers, strict=True):
                 call.take(place, answer)
 
     async def _ask(self, batch: Batch) -> None:

@@ -32,12 +32,9 @@ _METHODS: Final = {
     "DeleteQueue": "delete_queue",
     "GetQueueAttributes": "get_queue_attributes",
     "GetQueueUrl": "get_queue_url",
-    "ListQueueTags": "list_queue_tags",
-    "ListQueues": "list_queues",
     "PurgeQueue": "purge_queue",
     "ReceiveMessage": "receive_message",
     "SendMessageBatch": "send_message_batch",
-    "SetQueueAttributes": "set_queue_attributes",
     "StartMessageMoveTask": "start_message_move_task",
 }
 

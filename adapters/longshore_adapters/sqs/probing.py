@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from longshore.errors import LongshoreError, UnavailableError
-from longshore.registry import Permit
+from longshore.registry import Permit, Role
 from longshore_adapters.sqs.errors import DeniedError, QueueMissingError
 from longshore_adapters.sqs.limits import MAX_ENTRIES
-from longshore_adapters.sqs.permissions import EVERYWHERE, LIST, arn_of, grants
+from longshore_adapters.sqs.permissions import arn_of, grants
 from longshore_adapters.sqs.purpose import Purpose
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ _HARMLESS: Final = {
     ),
     "sqs:DeleteMessage": _Call("DeleteMessageBatch", {"Entries": [_NOBODYS]}),
     "sqs:GetQueueAttributes": _Call("GetQueueAttributes", {"AttributeNames": ["QueueArn"]}),
-    "sqs:ListQueueTags": _Call("ListQueueTags", {}),
     # More than a request may take: none is taken.
     "sqs:ReceiveMessage": _Call("ReceiveMessage", {"MaxNumberOfMessages": MAX_ENTRIES + 1}),
     # Two of one id: neither is sent.
@@ -49,17 +48,17 @@ _URL: Final = "sqs:GetQueueUrl"
 
 
 async def probe(connection: Connection, queues: Sequence[str]) -> list[Permit]:
-    """Try whatever an operator may do."""
-    listed = connection.call(Purpose.SETTLE, "ListQueues", "*", MaxResults=1)
-    permits = [await _tried(LIST, EVERYWHERE, listed)]
+    """Try whatever any role does."""
+    permits: list[Permit] = []
     actions: defaultdict[str, set[str]] = defaultdict(set)
-    for _, needed, names in grants(connection.options, queues, "operator"):
-        for name in names:
-            actions[name] |= needed
-    for name, needed in actions.items():
+    for role in get_args(Role):
+        for _, needed, names in grants(connection.options, queues, role):
+            for name in names:
+                actions[name].update(needed)
+    for name, every in actions.items():
         resource = arn_of(name, connection.options)
         url = await _tried(_URL, resource, connection.url_of(name))
-        others = sorted(needed - {_URL})
+        others = sorted(every - {_URL})
         permits += [url, *[await _one(connection, name, action, url) for action in others]]
     return permits
 

@@ -46,8 +46,12 @@ def init(invocation: Invocation, *, queues: tuple[tuple[str, ...], ...]) -> None
 
     Makes the tables, queues and topology that the adapters of the URLs use, the log's before
     all, and the queues that the settings name. What is there stays as it is: running it again
-    does no harm.
+    does no harm. Tasks whose messages a broker has lost are looked for soon afterwards.
     """
+    from longshore.scheduler.sightings import (  # noqa: PLC0415 - asyncio is slow to import
+        Sightings,
+    )
+
     settings = invocation.load().settings
     names = _names(settings, queues)
     done: list[str] = []
@@ -56,6 +60,7 @@ def init(invocation: Invocation, *, queues: tuple[tuple[str, ...], ...]) -> None
         for name in names:
             made = await ports.queue(name).declare()
             done.append(f"queue {name}: {'created' if made else 'already there'}")
+        await Sightings(ports.store).forget_look()
 
     try:
         for url in _urls(settings):

@@ -32,7 +32,11 @@ PAGE: Final = 200
 LONG_DEAD: Final = timedelta(minutes=2)
 """How long ago a lease must have ended: by then its message has come back, if there is one."""
 RARELY: Final = timedelta(days=1)
-"""Between two looks at least, where each reads the whole log, and may be paid for by the row."""
+"""Between two looks at least, where each reads the whole log, and may be paid for by the row.
+
+Unless somebody has the last one forgotten, because a broker may have lost what it held: `longshore
+init`, or a worker whose queue was away. So whether there was one is asked as often as others look.
+"""
 _OLD: Final = 0.8
 """The share of a queue's retention after which its messages count as dropped."""
 _LIVE: Final = OPEN | {TaskState.RUNNING}
@@ -84,7 +88,9 @@ class Audit:
         empty = {name: before.get(name, now) for name in queues if await self._is_empty(name)}
         twice = {n: at for n, at in empty.items() if now - at >= self._options.audit_gap}
         self._again = len(twice) < len(empty)
-        self._look_in(self._options.audit_gap if self._again else self._every)
+        self._look_in(
+            self._options.audit_gap if self._again else min(self._every, self._options.audit_every)
+        )
         # The sighting of a clock that has since jumped back would be in the future.
         seen = {name: now if name in twice else min(at, now) for name, at in empty.items()}
         await self._sightings.write(seen)
@@ -94,7 +100,7 @@ class Audit:
         """Whether a leader before this one has looked, where each look reads the whole log."""
         looked = await self._sightings.looked()
         if looked is not None and timedelta(0) <= now - looked < self._every:
-            self._look_in(self._every - (now - looked))
+            self._look_in(min(self._every - (now - looked), self._options.audit_every))
             return True
         await self._sightings.look(now)
         return False

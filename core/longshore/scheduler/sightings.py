@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from longshore.errors import LongshoreError
-from longshore.store import Put
+from longshore.store import Delete, Put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,15 @@ class Sightings:
     async def look(self, now: datetime) -> None:
         """Note that somebody begins to."""
         await self._put(LOOKED, {_LOOK: now})
+
+    async def forget_look(self) -> None:
+        """Have the next look come soon: a broker may have lost what it held."""
+        if self._store is None:
+            return
+        try:
+            await self._store.delete([Delete(key=LOOKED)])
+        except LongshoreError as error:
+            _log.debug("that queues are to be looked at could not be kept: %s", error)
 
     async def _get(self, key: str, known: dict[str, datetime]) -> dict[str, datetime]:
         if self._store is None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import UnavailableError
+from longshore.scheduler.sightings import Sightings
 from longshore.worker.options import BROKER_EXTRA
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _AT_ONCE: Final = timedelta(0)
 _PAUSE: Final = 1.0
 _AGAIN: Final = 30.0
 """Seconds until it is said again that a queue does not answer."""
+OUTAGE: Final = 10.0
+"""Seconds without an answer after which a broker may have been made anew, without its messages."""
 MOST_OUTCOMES: Final = 10
 """Receiving pauses while this many times the slots wait to be written to the log."""
 
@@ -110,7 +113,7 @@ class Receiver:
             self._missed(error)
             await self._ports.clock.sleep(_PAUSE)
             return
-        self._away = None
+        await self._came_back()
         self._looked = came is False and not self._options.burst
         if came is not False:
             self._empty_at = None
@@ -136,6 +139,14 @@ class Receiver:
         self._away = away
         if self._options.burst and now - away.since > self._options.grace.total_seconds():
             raise error
+
+    async def _came_back(self) -> None:
+        """Have lost messages looked for soon where the queue was away, and looks are rare."""
+        away, self._away = self._away, None
+        if away is None or self._ports.task_log.capabilities.indexed:
+            return
+        if self._ports.clock.monotonic() - away.since >= OUTAGE:
+            await Sightings(self._ports.store).forget_look()
 
     async def _news(self) -> None:
         """Wait until something has changed in what the worker holds or may receive."""

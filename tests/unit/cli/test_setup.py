@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from longshore.cli import ExitCode
+from longshore.scheduler.sightings import Sightings
 
 if TYPE_CHECKING:
+    from longshore.ports import Ports
     from tests.unit.cli.conftest import Cli
 
 
@@ -22,6 +24,23 @@ def test_init_makes_what_is_needed_and_repeating_it_does_no_harm(cli: Cli, comma
     assert "queue emails: created" in first
     assert "queue emails: already there" in second
     assert cli.states() == {task_id: "queued"}
+
+
+def test_init_has_lost_messages_looked_for_soon(cli: Cli) -> None:
+    """On a log where a look is rare, because each reads it whole."""
+
+    async def look(ports: Ports) -> None:
+        await Sightings(ports.store).look(ports.clock.now())
+
+    async def looked(ports: Ports) -> bool:
+        return await Sightings(ports.store).looked() is not None
+
+    cli.ported(look)
+    before = cli.ported(looked)
+
+    cli("init")
+
+    assert (before, cli.ported(looked)) == (True, False)
 
 
 def test_deinit_removes_everything_with_consent_only(cli: Cli) -> None:

@@ -32,6 +32,7 @@ class Broker:
         self.told: list[Incoming] = []
         self.opened = 0
         self.dropped = 0
+        self.are_holding = False
         self._tag = 0
         self._reader = frames.Reader()
         self.taking = Taking(cast("Consumers", self), names_of("q", OPTIONS))
@@ -305,6 +306,48 @@ async def test_a_consumer_that_brings_nothing_of_what_is_ready_is_made_anew(
     broker.deliver(1)
 
     assert len(await task) == 1
+
+
+async def test_a_question_that_is_answered_late_costs_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a queue that elects its leader, say: what is in hand would go with the connection."""
+    monkeypatch.setattr(taking, "EVERY", 0.01)
+    broker = Broker()
+    held = await received(broker, 1)
+
+    task = begun(broker.taking.receive(1, 5))
+    await asyncio.sleep(0)
+    broker.begin()
+    async with asyncio.timeout(5):
+        while not broker.count(frames.DECLARE):
+            await asyncio.sleep(0.001)
+    answered_at = broker.loop.time() + 0.08
+    while broker.loop.time() < answered_at:
+        await asyncio.sleep(0.001)
+    broker.ready(0)
+    broker.deliver(1)
+
+    assert len(await task) == 1
+    assert (broker.dropped, broker.opened) == (0, 1)
+    assert broker.taking.check(held) == [None]
+
+
+async def test_a_queue_that_stays_silent_takes_nothing_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taking, "EVERY", 0.005)
+    broker = Broker()
+    broker.are_holding = True
+
+    task = begun(broker.taking.receive(1, 5))
+    async with asyncio.timeout(5):
+        while broker.opened < 8:
+            await asyncio.sleep(0.001)
+    broker.deliver(1)
+
+    assert len(await task) == 1
+    assert broker.dropped == 0
 
 
 async def test_a_consumer_of_an_empty_queue_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from longshore.errors import ConfigurationError, UnavailableError
 from longshore.protocol import Claim, Record, Renewal
 from longshore.queue import Delivery, Depth, SupportsPurge
 from longshore.retry import Retry
-from longshore.scheduler.sightings import KEY
+from longshore.scheduler.sightings import KEY, Sightings
 from longshore.store import Put
 from longshore.task import TaskState
 from longshore.task_log import Page, QueueStats, TaskLogCapabilities, TaskQuery
@@ -445,6 +445,37 @@ async def until_sent(site: Site) -> None:
 async def test_a_log_that_is_read_whole_for_a_look_is_looked_at_once_a_day_whoever_leads(
     site: Site,
 ) -> None:
+    looks = costly(site)
+
+    await audited(site)
+    await audited(site)
+    by_two_leaders = len(looks)
+    async with site.scheduling():
+        await site.yard.passes(25 * 3600, step=600)
+
+    assert by_two_leaders == 1
+    assert len(looks) == 2
+
+
+async def test_what_a_broker_lost_is_found_soon_on_such_a_log_once_somebody_says_so(
+    site: Site,
+) -> None:
+    looks = costly(site)
+    async with site.scheduling():
+        await site.yard.passes(20 * MINUTE, step=10)
+        task = await lost(site)
+        await site.yard.passes(60 * MINUTE, step=10)
+        before = len(looks), (await site.yard.row(task)).audits
+
+        await Sightings(site.store).forget_look()
+        await site.yard.passes(18 * MINUTE, step=10)
+
+    assert before == (1, 0)
+    assert (await site.yard.row(task)).audits == 1
+
+
+def costly(site: Site) -> list[float]:
+    """Have a log that each look reads whole; when it was looked at."""
     looks: list[float] = []
 
     class Costly(FlakyTaskLog):
@@ -458,12 +489,4 @@ async def test_a_log_that_is_read_whole_for_a_look_is_looked_at_once_a_day_whoev
 
     log = Costly(site.yard.healthy.task_log, site.yard.log_plan)
     site.ports = replace(site.ports, task_log=log)
-
-    await audited(site)
-    await audited(site)
-    by_two_leaders = len(looks)
-    async with site.scheduling():
-        await site.yard.passes(25 * 3600, step=600)
-
-    assert by_two_leaders == 1
-    assert len(looks) == 2
+    return looks

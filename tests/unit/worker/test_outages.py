@@ -16,7 +16,9 @@ from longshore.draft import EnqueueOptions
 from longshore.errors import StorageError, UnavailableError
 from longshore.publish import Publisher
 from longshore.scheduler import Scheduler
+from longshore.scheduler.sightings import Sightings
 from longshore.task import TaskState
+from longshore.task_log import TaskLogCapabilities
 from longshore.worker import Limits
 from tests.unit.messages import CORE
 
@@ -290,6 +292,31 @@ async def test_a_queue_that_does_not_answer_is_not_told_each_second(
 
     said = [one for one in caplog.messages if "does not answer" in one]
     assert len(said) == 3
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(5, True), (45, False)])
+async def test_lost_messages_are_looked_for_soon_after_an_outage_where_looks_are_rare(
+    apart: Yard, *, seconds: int, known: bool
+) -> None:
+    class Costly(FlakyTaskLog):
+        @property
+        def capabilities(self) -> TaskLogCapabilities:
+            return replace(super().capabilities, indexed=False)
+
+    log = Costly(apart.healthy.task_log, apart.log_plan)
+    apart.ports = replace(apart.ports, task_log=log)
+    assert apart.ports.store is not None
+    sightings = Sightings(apart.ports.store)
+    await sightings.look(apart.clock.now())
+
+    async with apart.working(publish=False):
+        await apart.passes(1)
+        apart.queue_plan.sleep()
+        await apart.passes(seconds)
+        apart.queue_plan.wake()
+        await apart.passes(30)
+
+    assert (await sightings.looked() is not None) == known
 
 
 async def test_an_outage_of_one_queue_is_none_of_the_others(apart: Yard) -> None:
