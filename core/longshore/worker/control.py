@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,8 @@ FIRST: Final = 5.0
 """Seconds that a start waits for the first answer: a paused queue is not to be touched."""
 
 _FAREWELL: Final = 1.0
+_version: Final = cache(version)
+"""Read once a process: it is parsed from a file, which takes milliseconds."""
 
 
 class Control:
@@ -57,7 +60,7 @@ class Control:
         self._steering = steering
         self._queues = tuple(dict.fromkeys(options.queues))
         self._began = ports.clock.now()
-        self._version = version("longshore")
+        self._version = _version("longshore")
         self._heard = 0
         self._away = False
         self.id = f"{options.name}-{ports.ids()[-_SUFFIX:]}"
