@@ -18,12 +18,13 @@ unexport PYTHONPATH
 
 is_python = import sys; sys.exit(not sys.version_info[:2] $(1) tuple(map(int, "$(2)".split("."))))
 
-# The newest supported Python, where the tests run a second time, unless the first is that one. On
-# the PATH, in pyenv, or beside the Python in use; each is asked for its version, since a pyenv
-# shim may stand for nothing. CI fails without it; `NEWEST=` in the environment waives it.
-# Looked for when `make test` is asked for, and not otherwise.
+# The newest supported Python, where all tests run; a second time, on $(PYTHON), run those that
+# Pythons may differ in, unless that is the one. On the PATH, in pyenv, or beside the Python in use;
+# each is asked for its version, since a pyenv shim may stand for nothing. CI fails without it;
+# `NEWEST=` in the environment waives it.
+# Looked for when the tests are asked for, or what they need, and not otherwise.
 NEWEST ?= 3.13
-ifneq ($(filter test,$(MAKECMDGOALS)),)
+ifneq ($(filter test ready,$(MAKECMDGOALS)),)
 ONE_RUN := $(if $(NEWEST),$(shell $(PYTHON) -c '$(call is_python,==,$(NEWEST))' 2> /dev/null && echo yes),yes)
 NEWEST_PYTHON := $(if $(ONE_RUN),,$(shell for each in python$(NEWEST) \
     "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(NEWEST)*/bin/python3 \
@@ -51,20 +52,30 @@ bench: .venv/.dev ## measure tasks per second, beside huey
 ##@ To change something
 
 .PHONY: test
-test: .venv/.dev $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.dev) ## run every test, on the oldest and the newest Python at hand
-	@$(BIN)/python -m tests.brokers up --needed
-	@$(BIN)/python --version
-	@$(BIN)/python -m pytest $(spread) --cov --cov-report=term
+test: ready ## run every test, on the newest and the oldest Python at hand
+	@$(FIRST)/bin/python --version
+	@$(measured) $(FIRST)/bin/python -m pytest $(spread) --cov --cov-report=term
 	@$(if $(ONE_RUN),,$(if $(NEWEST_PYTHON),$(second_run),$(no_second_run)))
+
+# All that tests need. CI asks for it beside the checks.
+.PHONY: ready needed
+ready: .venv/.dev $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.dev) needed
+
+needed: .venv/.dev
+	@$(BIN)/python -m tests.brokers up --needed
 
 # Twice as many workers as CI has cores, because most tests wait, and who has nothing left takes from others.
 spread := -n 4 --dist worksteal
 
+# The newest Python runs every test, because only since 3.12 does Python tell of lines at hardly any cost.
+FIRST := $(if $(NEWEST_PYTHON),.venv-$(NEWEST),.venv)
+measured := $(if $(filter-out 3.11,$(NEWEST)),$(if $(ONE_RUN)$(NEWEST_PYTHON),COVERAGE_CORE=sysmon))
+
 # The second run is for what differs between Pythons, so it measures no coverage, and leaves out
 # what is marked `once`: simulation, model and chaos.
 define second_run
-.venv-$(NEWEST)/bin/python --version
-@.venv-$(NEWEST)/bin/python -m pytest $(spread) -m "not once"
+$(BIN)/python --version
+@$(BIN)/python -m pytest $(spread) -m "not once"
 endef
 
 define no_second_run

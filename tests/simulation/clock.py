@@ -29,7 +29,9 @@ class SimulatedClock(SystemClock):
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        await self.wait(asyncio.Event(), seconds)
+        if seconds == inf:
+            await self._loop.create_future()
+        await super().sleep(seconds)
 
     async def wait(
         self,

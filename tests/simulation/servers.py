@@ -110,10 +110,11 @@ class ServerQueue(MemoryQueue):
         self._history = history
         self._luck = random
         self._holders: dict[str, str] = {}
+        self._capabilities = replace(super().capabilities, **profile.limits)
 
     @property
     def capabilities(self) -> QueueCapabilities:
-        return replace(super().capabilities, **self._profile.limits)
+        return self._capabilities
 
     async def extend(
         self, deliveries: Sequence[Delivery], *, lease: timedelta
