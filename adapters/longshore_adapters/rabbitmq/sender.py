@@ -6,6 +6,7 @@ import os
 import select
 import threading
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,11 @@ KEPT: Final = 10
 TRIES: Final = 3
 """Connections that a send may use up."""
 _LOOK: Final = 1.0
+_FRESH: Final = 0.5
+"""Seconds after an answer in which a connection is trusted without a look: a send that finds it
+dead all the same uses another."""
+_NAMES: Final = 256
+"""Queues whose names a sender remembers as found good."""
 
 
 class Lane:
@@ -44,6 +50,7 @@ class Lane:
         self._poll = select.poll()
         self._poll.register(self._link, select.POLLIN)
         self._writing = False
+        self._heard = monotonic()
 
     @property
     def host(self) -> Host:
@@ -57,6 +64,8 @@ class Lane:
 
     def is_alive(self) -> bool:
         """Whether it may still be used: the server's goodbye would be there to be read."""
+        if monotonic() - self._heard < _FRESH:
+            return True
         try:
             self._read()
         except Exception:  # noqa: BLE001 - whatever it was, it is of no more use
@@ -75,7 +84,7 @@ class Lane:
             if self._link.waits_to_write:
                 self._link.flush()
             self._read()
-            now = monotonic()
+            self._heard = now = monotonic()
             self._confirms.expire(now)
             if self._confirms.is_stalled(now):
                 message = "it confirms nothing"
@@ -112,6 +121,7 @@ class RabbitSender:
         """Prepare; connections are made when they are needed."""
         self._options = options
         self._capabilities = capabilities_of(options)
+        self._names = lru_cache(_NAMES)(partial(names_of, options=options))
         self._open = True
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -119,7 +129,7 @@ class RabbitSender:
 
     def capabilities(self, queue: str) -> QueueCapabilities:
         """What the queue so named can do."""
-        names_of(queue, self._options)
+        self._names(queue)
         return self._capabilities
 
     def send(self, queue: str, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
@@ -127,7 +137,7 @@ class RabbitSender:
         if not self._open:
             what = "the RabbitMQ sender"
             raise ClosedError(what)
-        names = names_of(queue, self._options)
+        names = self._names(queue)
         prepared = prepare(messages, names, self._options, datetime.now(UTC))
         found = self._publish(prepared) if prepared.copies else []
         return prepared.answered(found)
