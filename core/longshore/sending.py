@@ -80,7 +80,7 @@ class DirectClient:
 
     def _follow(self, records: Sequence[Record]) -> None:
         recording = self._record(records) if records else None
-        if recording is not None:
+        if recording is not None and recording not in self._recording:
             with self._lock:
                 self._recording.add(recording)
             recording.add_done_callback(self._forget)

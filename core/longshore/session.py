@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from longshore.client import Client, Enqueued, answer_of
 from longshore.errors import ClosedError, ConfigurationError
+from longshore.following import Following
 from longshore.levels import Level
 from longshore.operator import Operator
 from longshore.publish import Publisher
@@ -274,7 +275,7 @@ class Session:
     def _record(self, records: Sequence[Record]) -> Future[None] | None:
         """Begin to write rows behind their messages, where their queues want any."""
         wanted = [one for one in records if self._policy.of(one.spec.queue).log is Level.FULL]
-        return self._portal().submit(lambda live: live.client.log(wanted)) if wanted else None
+        return self._portal().follow(wanted) if wanted else None
 
     def _check(self) -> None:
         """Refuse use after closing."""
@@ -307,6 +308,7 @@ class Portal:
         self._make = live
         self._loop = asyncio.new_event_loop()
         self._live: Live | None = None
+        self._following = Following(self._log)
         self._stack = AsyncExitStack()
         self._thread = threading.Thread(target=self._main, name="longshore-client", daemon=True)
 
@@ -337,8 +339,24 @@ class Portal:
             raise ConfigurationError(message)
 
     def submit(self, work: Callable[[Live], Awaitable[T]]) -> Future[T]:
-        """Start work on the loop."""
-        return asyncio.run_coroutine_threadsafe(self._run(work), self._loop)
+        """Start work on the loop, which sees the rows of whatever was sent before."""
+        return asyncio.run_coroutine_threadsafe(self._in_order(work), self._loop)
+
+    def follow(self, rows: Sequence[Record]) -> Future[None]:
+        """Begin to write rows behind their messages."""
+
+        def begin() -> Future[None]:
+            return asyncio.run_coroutine_threadsafe(self._following.later(), self._loop)
+
+        return self._following.add(rows, begin)
+
+    async def _in_order(self, work: Callable[[Live], Awaitable[T]]) -> T:
+        if self._following.is_behind:
+            await self._following.caught_up()
+        return await self._run(work)
+
+    async def _log(self, rows: Sequence[Record]) -> None:
+        await self._run(lambda live: live.client.log(rows))
 
     async def _run(self, work: Callable[[Live], Awaitable[T]]) -> T:
         assert self._live is not None  # noqa: S101 - the portal was entered

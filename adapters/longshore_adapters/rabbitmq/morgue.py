@@ -7,13 +7,13 @@ when it is closed. Two operators at once see parts.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import LongshoreError, UnavailableError
 from longshore_adapters.rabbitmq import frames
 from longshore_adapters.rabbitmq.letters import read_letter, to_redrive
 from longshore_adapters.rabbitmq.preparing import Prepared
+from longshore_adapters.rabbitmq.sieve import Page, Pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.frames import Incoming
     from longshore_adapters.rabbitmq.names import Names
     from longshore_adapters.rabbitmq.sdk import Untyped
+    from longshore_adapters.rabbitmq.sieve import Sieve
 
-MOST: Final = 2000
-"""Letters that one call looks at."""
+AT_ONCE: Final = 2000
+"""Letters that are asked for at a time."""
 PATIENCE: Final = 10.0
-"""Seconds for the letters to come."""
+"""Seconds for the next letters to come."""
 BACK: Final = 1.0
 """Seconds for them to be back."""
 _PAUSE: Final = 0.01
@@ -46,16 +47,21 @@ class LetterMissingError(LongshoreError):
 
 
 class Look:
-    """One look into a dead-letter queue: what it took, until it is closed."""
+    """One look into a dead-letter queue, which holds what it took until it is closed.
 
-    def __init__(self, connection: Connection, names: Names) -> None:
+    It goes as far as it must: as long as its sieve wants more, another consumer brings more.
+    """
+
+    def __init__(self, connection: Connection, names: Names, sieve: Sieve) -> None:
         """Take nothing yet."""
+        self._sieve = sieve
         self.queue = names.dead
         self._name = names.name
         self._consumers = connection.consumers
         self._channel: int | None = None
-        self._taken: deque[tuple[DeadLetter, int]] = deque()
-        self._wanted = 0
+        self._there = 0
+        self._asked = 0
+        self._taken = 0
         self._done = False
         self._changed = asyncio.Event()
         self._problem: LongshoreError | None = None
@@ -65,33 +71,46 @@ class Look:
         """Nothing that anybody works on."""
         return 0
 
-    async def take(self, count: int) -> Sequence[tuple[DeadLetter, int]]:
-        """Take so many letters, each with its tag, or as many as come in time."""
-        self._wanted = min(count, MOST)
-        if not self._wanted:
-            return ()
+    async def take(self, there: int) -> None:
+        """Show the sieve as many of the letters that are there as it wants, or as come in time."""
+        self._there = there
+        if self._is_over:
+            return
         self._consumers.attend(self)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while len(self._taken) < self._wanted and self._problem is None:
-                    self._changed.clear()
-                    self.up()
+        while not self._is_over and self._problem is None:
+            self._changed.clear()
+            self.up()
+            try:
+                async with asyncio.timeout(PATIENCE):
                     await self._changed.wait()
-        except TimeoutError:
-            if not self._taken:
+            except TimeoutError:
+                if self._taken:
+                    break
                 message = f"RabbitMQ does not show what is in {self.queue!r}; is it in use?"
                 raise UnavailableError(message) from None
         if self._problem is not None:
             raise self._problem
         self._done = True
-        return list(self._taken)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._taken >= self._there or self._sieve.enough
 
     def up(self) -> None:
         """There is a connection: begin. What was taken already has its tags from another."""
         if self._channel is None and self._consumers.is_up and not self._done:
             self._channel, _ = self._consumers.open(self)
-            data = frames.consume(self._channel, self.queue, _TAG, prefetch=self._wanted, given={})
-            self._consumers.write(data)
+            self._more()
+
+    def _more(self) -> None:
+        """Let more letters come; what a consumer has brought is held, so it brings no more."""
+        if self._channel is not None:
+            tag = f"{_TAG}-{self._asked}"
+            more = min(self._there - self._asked, AT_ONCE)
+            self._asked += more
+            self._consumers.write(
+                frames.consume(self._channel, self.queue, tag, prefetch=more, given={})
+            )
 
     def came(self, events: Sequence[Incoming]) -> None:
         """Take what came."""
@@ -101,13 +120,17 @@ class Look:
                 letter = read_letter(
                     event.properties, event.body, queue=self._name, redelivered=int(redelivered)
                 )
-                self._taken.append((letter, tag))
+                self._taken += 1
+                self._sieve.add(letter, tag)
+        if self._taken >= self._asked and not self._is_over:
+            self._more()
         self._changed.set()
 
     def lost(self) -> None:
         """The channel is gone, and its letters are back."""
         self._channel = None
-        self._taken.clear()
+        self._asked = self._taken = 0
+        self._sieve.clear()
         self._changed.set()
 
     def fail(self, error: LongshoreError) -> None:
@@ -144,13 +167,14 @@ class Morgue:
     async def listed(self, *, limit: int, after: str | None) -> list[DeadLetter]:
         """List letters past an id, in the order they died."""
         count = await self._count()
-        look = Look(self._connection, self._names)
+        page = Page(limit=limit, after=after)
+        look = Look(self._connection, self._names, page)
         try:
-            letters = sorted((one for one, _ in await look.take(count)), key=lambda one: one.id)
+            await look.take(count)
         finally:
             look.close()
         await self._back(count)
-        return [one for one in letters if after is None or one.id > after][:limit]
+        return list(page.letters)
 
     async def discard(self, ids: Sequence[str]) -> list[LongshoreError | None]:
         """Remove letters; one that is not there is gone already."""
@@ -164,14 +188,15 @@ class Morgue:
 
     async def _settle(self, ids: Sequence[str], *, again: bool) -> list[LongshoreError | None]:
         count = await self._count()
-        look = Look(self._connection, self._names)
-        wanted = set(ids)
+        pick = Pick(ids)
+        look = Look(self._connection, self._names, pick)
         answers: dict[str, LongshoreError | None] = {
             one: LetterMissingError(self._names.name, one) for one in ids
         }
         gone = 0
         try:
-            found = [each for each in await look.take(count) if each[0].id in wanted]
+            await look.take(count)
+            found = pick.found
             sent = await self._send([letter for letter, _ in found]) if again else None
             tags: list[int] = []
             for place, (letter, tag) in enumerate(found):

@@ -5,8 +5,8 @@ channel that hangs. While somebody waits the broker is asked what the queue has:
 messages that do not come, twice, and the channel is made anew.
 
 An answer that lacks may be late: a queue that elects its leader, or a busy broker, takes seconds.
-That the connection is gone its heartbeats tell. So silence is waited out for a while, and for
-longer while messages in hand would go with the channel.
+That the connection is gone its heartbeats tell. So silence is waited out for a while where messages
+in hand would go with the channel; where there are none, another channel costs nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from typing import Final
 
 EVERY: Final = 2.0
 """Seconds between looks."""
-SLOW: Final = 5
-"""Looks for which an answer may lack."""
-SLOW_HOLDING: Final = 15
-"""The same while messages are in hand."""
+SLOW: Final = 15
+"""Looks for which an answer may lack while messages are in hand."""
 TRUST: Final = 4
 """Channels that are made anew in vain before the connection is."""
 
@@ -61,8 +59,7 @@ class Vigil:
             self._asked = True
             return Step.ASK
         self._lacking += 1
-        patience = SLOW_HOLDING if holding else SLOW if on else 0
-        return None if self._lacking < patience else self._renew()
+        return None if holding and self._lacking < SLOW else self._renew()
 
     def counted(self, ready: int) -> Step | None:
         """The broker has said what is ready, and could be sent; None to go on."""

@@ -42,6 +42,8 @@ class SqsSender:
         self._client: SQSClient | None = None
         self._signed: Signed | None = None
         self._urls: dict[str, str] = {}
+        self._named: dict[str, Names] = {}
+        self._capabilities: dict[str, QueueCapabilities] = {}
 
     def check(self) -> None:
         """Make the client; `ConfigurationError` without the SDK, a region or the profile."""
@@ -52,7 +54,7 @@ class SqsSender:
         if not self._open:
             what = "the SQS sender"
             raise ClosedError(what)
-        names = names_of(queue, self._options)
+        names = self._names(queue)
         answers: list[LongshoreError | None] = [None] * len(messages)
         by_queue: dict[str, list[tuple[int, Entry]]] = {}
         for place, message in enumerate(messages):
@@ -70,7 +72,11 @@ class SqsSender:
 
     def capabilities(self, queue: str) -> QueueCapabilities:
         """What the queue so named can do."""
-        return capabilities_of(names_of(queue, self._options), self._options)
+        known = self._capabilities.get(queue)
+        if known is None:
+            known = capabilities_of(self._names(queue), self._options)
+            self._capabilities[queue] = known
+        return known
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
@@ -80,6 +86,12 @@ class SqsSender:
                 if each is not None:
                     each.close()
         self._client = self._signed = None
+
+    def _names(self, queue: str) -> Names:
+        """Name a queue; two threads may both do so, and come to the same."""
+        if queue not in self._named:
+            self._named[queue] = names_of(queue, self._options)
+        return self._named[queue]
 
     def _entry(self, message: Outgoing, names: Names) -> Entry:
         return to_entry(message, fifo=names.fifo, priorities=bool(self._options.bands))

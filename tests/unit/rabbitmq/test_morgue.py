@@ -12,6 +12,7 @@ from longshore_adapters.rabbitmq.frames import Incoming
 from longshore_adapters.rabbitmq.morgue import Look
 from longshore_adapters.rabbitmq.names import names_of
 from longshore_adapters.rabbitmq.options import parse_url
+from longshore_adapters.rabbitmq.sieve import Page
 
 if TYPE_CHECKING:
     from longshore_adapters.rabbitmq.connection import Connection
@@ -48,17 +49,18 @@ def letter(tag: int) -> Incoming:
 async def test_letters_of_a_lost_channel_are_not_mixed_up_with_those_of_the_next() -> None:
     broker = Broker()
     connection = cast("Connection", SimpleNamespace(consumers=broker))
-    look = Look(connection, names_of("q", parse_url("rabbitmq://broker")))
+    everything = Page(limit=2, after=None)
+    look = Look(connection, names_of("q", parse_url("rabbitmq://broker")), everything)
     taking = asyncio.create_task(look.take(2))
     await asyncio.sleep(0)
     look.came([letter(1), letter(2)])
-    [_, (_, tag)] = await taking
+    await taking
 
     look.lost()
     look.up()
     look.came([letter(1), letter(2)])
 
     with pytest.raises(UnavailableError):
-        look.ack([tag])
+        look.ack([2])
     assert broker.count(frames.ACK) == 0
     assert broker.count(frames.CONSUME) == 1
