@@ -18,6 +18,7 @@ from longshore.protocol import (
     UNFENCED,
     Changed,
     Claim,
+    End,
     Recorded,
     Renewed,
     claim_unlogged,
@@ -103,11 +104,14 @@ class LevelledLog:
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Finished]:
         """End attempts; of those without a row, write a final failure where the level wants it."""
-        if bids := [
-            (one, one.claim) for one in outcomes if one.claim is not None and not _fenced(one)
-        ]:
-            await self._keep([(one, bid) for one, bid in bids if self._wants(one, bid)])
-        return await _split(outcomes, _fenced, self._log.finish, finish_unlogged)
+        wanted = [
+            (one, one.claim)
+            for one in outcomes
+            if one.claim is not None and not _fenced(one) and self._wants(one, one.claim)
+        ]
+        refused = await self._keep(wanted) if wanted else {}
+        answers = await _split(outcomes, _fenced, self._log.finish, finish_unlogged)
+        return [refused.get(one.task_id, one) for one in answers] if refused else answers
 
     async def transition(self, changes: Sequence[Change]) -> list[Changed]:
         """Change rows; refused for a holder that has none."""
@@ -175,23 +179,23 @@ class LevelledLog:
         return claim_unlogged(bid, self._clock.now())
 
     def _wants(self, outcome: Outcome, bid: Claim) -> bool:
-        failed = finish_unlogged(outcome).state is TaskState.FAILED
+        failed = outcome.end is End.FAILURE and outcome.retry_in is None
         return failed and self._level_of(bid) is Level.FAILURES
 
-    async def _keep(self, failed: Sequence[tuple[Outcome, Claim]]) -> None:
+    async def _keep(self, failed: Sequence[tuple[Outcome, Claim]]) -> dict[TaskId, Finished]:
         """Write rows of tasks that failed for good; repeated, it is answered alike.
 
-        A log that takes no claim is away: only what it then says is about the outcome.
+        Answers those that the log cannot hold so. A log that takes no claim is away: only what it
+        then says is about the outcome.
         """
-        if not failed:
-            return
         try:
             claimed = await self._log.claim([bid for _, bid in failed])
         except StorageError as error:
             raise UnavailableError(str(error)) from error
-        await self._log.finish(
+        answers = await self._log.finish(
             [replace(one, token=won.token) for (one, _), won in zip(failed, claimed, strict=True)]
         )
+        return {one.task_id: one for one in answers if one.error is not None}
 
 
 def _fenced(one: Renewal | Outcome | Note) -> bool:

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from longshore.errors import AdapterNotFoundError, ConfigurationError
+from longshore.masking import mask_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -173,7 +174,9 @@ def scheme_of(url: str) -> str:
     """Read the scheme; raise `ConfigurationError` where there is none."""
     scheme, found, _ = url.partition("://")
     if not found or not scheme:
-        message = f"{url!r} is not a URL; write e.g. sqlite:///longshore.db or memory://"
+        message = (
+            f"{mask_meant(url)!r} is not a URL; write e.g. sqlite:///longshore.db or memory://"
+        )
         raise ConfigurationError(message)
     return scheme.lower()
 

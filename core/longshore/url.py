@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 from urllib.parse import parse_qsl
 
 from longshore.errors import ConfigurationError
+from longshore.masking import shown
 from longshore.priority import HIGHEST, LOWEST
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Reader: TypeAlias = Callable[[str], object]
 
+_ESCAPED: Final = "write '/', '?', '#' and '@' in a password as %2F, %3F, %23 and %40"
 _SWITCH: Final = {"on": True, "off": False}
 
 
@@ -34,19 +36,25 @@ def read_options(
     given: dict[str, Any] = {}
     for name, text in parse_qsl(url.partition("?")[2], keep_blank_values=True):
         if name not in readers or name in given:
-            refuse(url, f"option {name!r}", f"give each of {', '.join(readers)} once at most")
+            once = f"give each of {', '.join(readers)} once at most"
+            refuse(url, f"option {shown(url, name)!r}", once)
         try:
             given[name] = readers[name](text)
         except ValueError as error:
-            shown = f"this {name}" if name in secret else f"{name}={text}"
-            refuse(url, shown, str(error))
+            value = f"this {name}" if name in secret else f"{name}={shown(url, text)}"
+            refuse(url, value, str(error))
     return given
 
 
 def refuse(url: str, given: str, wanted: str) -> NoReturn:
-    """Raise `ConfigurationError`: what was given, in a URL of which scheme, and what to give."""
-    scheme = url.partition("://")[0].lower()
-    message = f"{given} cannot be used in the {scheme}:// URL; {wanted}"
+    """Raise `ConfigurationError`: what was given, in a URL of which scheme, and what to give.
+
+    What is quoted of the URL has to be `shown`.
+    """
+    scheme, _, rest = url.partition("://")
+    unescaped = not set("/?#@").isdisjoint(rest.rpartition("@")[0])
+    hint = f"; {_ESCAPED}" if unescaped else ""
+    message = f"{given} cannot be used in the {scheme.lower()}:// URL; {wanted}{hint}"
     raise ConfigurationError(message)
 
 

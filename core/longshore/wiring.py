@@ -16,6 +16,7 @@ from longshore.clock import Clock, SystemClock
 from longshore.codec.fetch import ByScheme
 from longshore.errors import ConfigurationError
 from longshore.levels import UNLOGGED, Level, LevelledLog
+from longshore.masking import mask_url
 from longshore.policy import Policy, QueuePolicy
 from longshore.ports import Ports
 from longshore.registry import find_adapter, scheme_of
@@ -125,7 +126,7 @@ async def _fetchers(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         url = f"{scheme}://"
         backend = await stack.enter_async_context(find_adapter(url).open(url, clock))
         if backend.fetcher is None:
-            message = f"nothing is fetched from {url}; fetch_from takes places such as s3://bucket"
+            message = f"nothing is fetched from {mask_url(url)}; fetch_from takes places such as s3://bucket"
             raise ConfigurationError(message)
         found[scheme] = backend.fetcher
     return found
@@ -269,7 +270,5 @@ def _queue_policy(queue: QueueSettings) -> QueuePolicy:
 def _served(port: T | None, url: str, part: str) -> T:
     if port is not None:
         return port
-    from longshore.settings import mask_url  # noqa: PLC0415 - only to word an error
-
     message = f"{mask_url(url)} serves no {part}; set LONGSHORE_{part.upper()}_URL to one that does"
     raise ConfigurationError(message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from longshore import Context, RetryLater, Snooze
+from longshore import Context, Report, RetryLater, Snooze
 from longshore.client import Client
 from longshore.definition import TaskRegistry, define
 from longshore.draft import Draft, EnqueueOptions
@@ -23,7 +23,7 @@ from longshore.settings import QueueSettings, Settings
 from longshore.task import TaskSpec, TaskState
 from longshore.task_log import TaskQuery
 from longshore.wiring import check_waits, open_ports, policy_of, preparer_of, worker_options
-from longshore.worker import Worker
+from longshore.worker import Limits, Worker
 from tests.unit.yard import Yard, open_yard
 
 if TYPE_CHECKING:
@@ -174,6 +174,23 @@ async def test_with_failures_a_log_that_is_away_loses_no_failure(yard: Yard) -> 
 
     assert await yard.state(task) == "failed"
     assert (await yard.depth()).ready == 0
+
+
+@pytest.mark.parametrize("level", [Level.FAILURES])
+async def test_with_failures_a_row_that_is_too_large_is_kept_without_its_weight(
+    yard: Yard,
+) -> None:
+    async def says_much() -> Report:
+        return Report.error("too much", data="x" * 20_000_000)
+
+    task = await yard.enqueue(says_much, options=EnqueueOptions(attempts=1))
+
+    await yard.drain(limits=Limits(report=100_000_000))
+
+    row = await yard.row(task)
+    assert row.state is TaskState.FAILED
+    assert b"not kept" in (row.report or b"")
+    assert len(await yard.letters()) == 1
 
 
 @pytest.mark.parametrize("level", [Level.FAILURES])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from longshore import url as reading
+from longshore.masking import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ def parse_url(url: str) -> Options:
     table = parts.netloc
     if parts.path not in {"", "/"} or parts.fragment or not _TABLE.fullmatch(table):
         names = "3 to 255 of a-z, A-Z, 0-9, '_', '-', '.'"
-        reading.refuse(url, f"{table!r} where a table's name would be ({names})", _FORM)
+        reading.refuse(url, f"{shown(url, table)!r} where a table's name would be ({names})", _FORM)
     return Options(table=table, **reading.read_options(url, _READERS))
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from longshore.errors import ConfigurationError
+from longshore.masking import mask_url
 from longshore.registry import Backend
 from longshore_adapters.memory.queue import MemoryQueue
 from longshore_adapters.memory.server import Connection, MemoryServer
@@ -80,7 +81,7 @@ class MemoryAdapter:
 def _name(url: str) -> str:
     parts = urlsplit(url)
     if parts.path or parts.query or parts.fragment:
-        message = f"{url!r} says more than a name; write memory:// or memory://NAME"
+        message = f"{mask_url(url)!r} says more than a name; write memory:// or memory://NAME"
         raise ConfigurationError(message)
     return parts.netloc
 

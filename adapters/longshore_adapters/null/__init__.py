@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from longshore.errors import ConfigurationError
+from longshore.masking import mask_url
 from longshore.registry import Backend
 from longshore_adapters.null.connection import Connection
 from longshore_adapters.null.queue import NullQueue
@@ -56,7 +57,9 @@ class NullAdapter:
 def _check(url: str) -> None:
     parts = urlsplit(url)
     if parts.netloc or parts.path or parts.query or parts.fragment:
-        message = f"{url!r} says more than null:// can mean; it has no names and no options"
+        message = (
+            f"{mask_url(url)!r} says more than null:// can mean; it has no names and no options"
+        )
         raise ConfigurationError(message)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from longshore import url as reading
+from longshore.masking import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +81,8 @@ def parse_url(url: str) -> Options:
     if found:
         user, _, password = credentials.partition(":")
         given |= {"user": unquote(user), "password": unquote(password)}
+    if "@" in path:
+        reading.refuse(url, "a path with an '@'", "write it as %40 where it is meant")
     if "/" in path:
         wanted = "write a '/' in the name of a virtual host as %2F"
         reading.refuse(url, "a path with several parts", wanted)
@@ -100,10 +103,12 @@ def _hosts(url: str, text: str, *, tls: bool) -> tuple[Host, ...]:
     for part in text.split(","):
         found = _HOST.fullmatch(part)
         if found is None:
-            reading.refuse(url, f"{part!r} where a host would be", _FORM)
+            reading.refuse(url, f"{shown(url, part)!r} where a host would be", _FORM)
         port = int(found["port"] or (TLS_PORT if tls else PORT))
         if not 0 < port <= _HIGHEST_PORT:
-            reading.refuse(url, f"port {port}", f"give one from 1 to {_HIGHEST_PORT}")
+            reading.refuse(
+                url, f"port {shown(url, str(port))}", f"give one from 1 to {_HIGHEST_PORT}"
+            )
         hosts.append(Host(found["name"], port))
     return tuple(hosts)
 

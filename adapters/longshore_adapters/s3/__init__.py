@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from longshore.errors import ConfigurationError
+from longshore.masking import mask_url
 from longshore.registry import Backend
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class S3Adapter:
         """Make a fetcher; nothing is dialled before the first fetch."""
         del clock
         if url != "s3://":
-            message = f"{url} cannot be opened; s3:// only fetches what messages point at"
+            message = f"{mask_url(url)} cannot be opened; s3:// only fetches what messages point at"
             raise ConfigurationError(message)
         try:
             from longshore_adapters.s3.fetcher import S3Fetcher  # noqa: PLC0415 - loads the SDK

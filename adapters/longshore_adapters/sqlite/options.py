@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from longshore import url as reading
+from longshore.masking import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ def parse_url(url: str) -> Options:
         wanted = f"{_FORM}; for a queue in memory write memory://"
         reading.refuse(url, "a path that names no file", wanted)
     if host or not slash:
-        reading.refuse(url, f"{host!r} where a host would be", _FORM)
+        reading.refuse(url, f"{shown(url, host)!r} where a host would be", _FORM)
     return Options(path=path, **reading.read_options(url, _READERS))
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from longshore import url as reading
+from longshore.masking import shown
 from longshore_adapters.sqs.limits import MAX_RETENTION_DAYS
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def parse_url(url: str) -> Options:
     """Read the URL; `ConfigurationError` for a bad account, or an option it does not know."""
     account = url.partition("://")[2].partition("?")[0].removesuffix("/")
     if account and _ACCOUNT.fullmatch(account) is None:
-        reading.refuse(url, f"{account!r} where an account's twelve digits would be", _FORM)
+        reading.refuse(
+            url, f"{shown(url, account)!r} where an account's twelve digits would be", _FORM
+        )
     given = reading.read_options(url, _READERS, secret=("external_id",))
     if "external_id" in given and "role_arn" not in given:
         reading.refuse(url, "external_id without role_arn", "it is for assuming a role")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+from longshore.masking import mask_url
 from longshore.settings.kinds import NONE_WORD
-from longshore.settings.masking import mask_url
 from longshore.settings.queues import QueueSettings
 from longshore.when import format_duration
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import ConfigurationError
-from longshore.settings.masking import mask_url
+from longshore.masking import mask_meant, mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -89,7 +89,10 @@ def _accepted(details: ErrorDetails, reason: object, known: Collection[str]) -> 
 
 
 def _line(problem: Problem, source: str) -> str:
+    mask = mask_meant if "".join(problem.path[-1:]).endswith("url") else mask_url
     value = repr(problem.given)
+    if isinstance(problem.given, str):
+        value = repr(mask(problem.given))
     if len(value) > _LONGEST_VALUE:
         value = f"{value[:_LONGEST_VALUE]}…"
     return mask_url(f"{'.'.join(problem.path)} = {value} ({source}); {problem.accepted}")

@@ -15,7 +15,7 @@ from longshore.protocol import Settle
 from longshore.queue import Rejection, Release
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from longshore.errors import LongshoreError
     from longshore.ports import Ports
@@ -28,6 +28,9 @@ _FIRST_PAUSE: Final = 0.05
 _TRIES: Final = 5
 """Tries to settle messages, some 1.5 s in all; their redelivery is settled by the claim."""
 
+_PATIENCE: Final = 2.0
+"""Seconds that the next batch waits for; longer than all tries where each is answered."""
+
 T = TypeVar("T")
 
 
@@ -37,9 +40,13 @@ class Messages:
     def __init__(self, ports: Ports) -> None:
         """Where queue and log are one, only further deliveries are left to settle."""
         self._ports = ports
+        self._late: set[asyncio.Task[None]] = set()
 
     async def settle(self, batch: Sequence[Ending], answers: Sequence[Finished]) -> None:
-        """Do to each message what its row says, all queues at once."""
+        """Do to each message what its row says, all queues at once.
+
+        What takes long goes on beside what comes next: no outcome waits for a broker that hangs.
+        """
         work: defaultdict[str, _Work] = defaultdict(_Work)
         for one, answer in zip(batch, answers, strict=True):
             if self._ports.together is None and one.delivery is not None:
@@ -47,13 +54,34 @@ class Messages:
             if answer.accepted and answer.settle in {Settle.ACK, Settle.DEAD_LETTER}:
                 for copy in _copies(one):
                     work[copy.queue].copies.append((one.delivery, copy))
-        if len(work) == 1:  # as it mostly is
-            ((queue, only),) = work.items()
-            await self._do(self._ports.queue(queue), only)
-        elif work:
-            await asyncio.gather(
-                *[self._do(self._ports.queue(queue), part) for queue, part in work.items()]
-            )
+        if work:
+            await self._begin(work)
+
+    async def rest(self) -> None:
+        """Wait for what goes on."""
+        await asyncio.gather(*self._late)
+
+    async def end(self) -> None:
+        """Leave what still goes on to redelivery."""
+        late = list(self._late)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _begin(self, work: Mapping[str, _Work]) -> None:
+        task = asyncio.ensure_future(self._do_all(work))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        over = asyncio.Event()
+        task.add_done_callback(lambda _: over.set())
+        await self._ports.clock.wait(over, _PATIENCE)
+
+    async def _do_all(self, work: Mapping[str, _Work]) -> None:
+        parts = [self._do(self._ports.queue(queue), part) for queue, part in work.items()]
+        if len(parts) == 1:  # as it mostly is
+            await parts[0]
+        else:
+            await asyncio.gather(*parts)
 
     async def _do(self, port: Queue, work: _Work) -> None:
         """Settle a queue's messages, dead letters first: a copy goes only where its letter is."""

@@ -32,7 +32,8 @@ class Settler:
 
     def __init__(self, ports: Ports, settled: Callable[[Holding], None]) -> None:
         """`settled` is told of each holding whose message is dealt with."""
-        self._writer = Writer(ports, Messages(ports))
+        self._messages = Messages(ports)
+        self._writer = Writer(ports, self._messages)
         self._settled = settled
         self._lanes: dict[Need, Lane] = {}
         self._opened: asyncio.Queue[Lane | None] = asyncio.Queue()
@@ -68,8 +69,11 @@ class Settler:
                     lanes.create_task(lane.run())
                 for lane in self._lanes.values():
                     lane.close()
+            await self._messages.rest()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
+        finally:
+            await self._messages.end()
 
 
 class Lane:

@@ -283,6 +283,31 @@ async def test_a_message_that_its_queue_refuses_to_settle_is_told_of(
     assert (await apart.depth()).ready == 0
 
 
+async def test_an_acknowledgement_that_hangs_keeps_no_outcome_from_the_log(apart: Yard) -> None:
+    inner = apart.ports.queue
+    answers = asyncio.Event()
+
+    class Hanging(FlakyQueue):
+        async def ack(self, deliveries: Any) -> Any:
+            await answers.wait()
+            return await super().ack(deliveries)
+
+    apart.ports = replace(apart.ports, queue=lambda name: Hanging(inner(name), apart.queue_plan))
+    definition = apart.task(echo)
+    first = await apart.enqueue(definition)
+
+    async with apart.working():
+        await apart.reaches(first, "succeeded", moving=True)
+        second = await apart.enqueue(definition)
+        await apart.passes(10)
+        state = await apart.state(second)
+        answers.set()
+        await apart.passes(5)
+
+    assert state == "succeeded"
+    assert (await apart.depth()).ready == 0
+
+
 async def test_a_queue_that_is_away_keeps_no_other_from_its_acknowledgements(apart: Yard) -> None:
     inner = apart.ports.queue
 
