@@ -64,8 +64,8 @@ ready: .venv/.dev $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.dev) needed
 needed: .venv/.dev
 	@$(BIN)/python -m tests.brokers up --needed
 
-# Twice as many workers as CI has cores, because most tests wait, and who has nothing left takes from others.
-spread := -n 4 --dist worksteal
+# Three times as many workers as CI has cores, because tests wait for more than half their time; who has nothing left takes from others.
+spread := -n 6 --dist worksteal
 
 # The newest Python runs every test, because only since 3.12 does Python tell of lines at hardly any cost.
 FIRST := $(if $(NEWEST_PYTHON),.venv-$(NEWEST),.venv)
