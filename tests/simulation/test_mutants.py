@@ -25,7 +25,7 @@ GIVES_WAY = ("/usr/bin/env", "nice")
 
 
 @pytest.mark.once
-@pytest.mark.timeout(1800)  # half a minute on cores of its own; beside others it gives way, however long
+@pytest.mark.timeout(1800)  # half a minute by itself; beside others it gives way
 def test_the_simulation_finds_every_planted_mistake() -> None:
     done = subprocess.run(
         [*GIVES_WAY, sys.executable, "-m", "tests.simulation.mutants"],

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import ClosedError, LeaseLostError, UnavailableError
@@ -22,6 +21,7 @@ from longshore_adapters.rabbitmq.errors import QueueMissingError
 from longshore_adapters.rabbitmq.pace import Pace
 from longshore_adapters.rabbitmq.prefetch import Prefetch
 from longshore_adapters.rabbitmq.vigil import EVERY, Step, Vigil
+from longshore_adapters.rabbitmq.waiter import Waiter
 from longshore_adapters.rabbitmq.wire import to_delivery
 
 if TYPE_CHECKING:
@@ -47,17 +47,6 @@ AHEAD: Final = 8
 """How much more than what is asked for may come while tasks are short; with the next two."""
 LEAST_AHEAD: Final = 32
 MOST_AHEAD: Final = 1000
-
-
-@dataclass(slots=True, eq=False)
-class Waiter:
-    """A receive that waits, until a time of the loop's."""
-
-    limit: int
-    until: float
-    latest: float
-    came: asyncio.Future[list[Delivery]]
-    timer: asyncio.TimerHandle | None = None
 
 
 class Taking:
