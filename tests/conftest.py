@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,15 @@ pytest.register_assert_rewrite("longshore.conformance")
 # would compile the SDKs anew. `make` does the same.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Whoever starts the tests in the background has them ignore what they send to programs of their own.
+for number, action in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, action)
 
 # A shared machine is slow at times, and a slow example is no wrong one.
 settings.register_profile("longshore", deadline=None, print_blob=True)

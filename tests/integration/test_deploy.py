@@ -50,6 +50,7 @@ QUIET: Final = {
     "longshore_task_rescues_total",
     "longshore_leases_lost_total",
     "longshore_duplicates_dropped_total",
+    "longshore_messages_refused_total",
     "longshore_backend_calls_total",
     "messaging_client_operation_duration_seconds_count",
     "messaging_client_sent_messages_total",

@@ -21,30 +21,33 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
-SEEDS: Final = 600
+SEEDS: Final = 700
 """Seeds that a mutant gets; most are found within the first ten."""
 FOUND_LATELY: Final[Mapping[str, int]] = {
     "ack_stale": 49,
     "answer_first": 11,
-    "body_not_kept": 478,
+    "body_not_kept": 212,
     "claim_clears_wake": 51,
+    "confirm_by_state": 59,
     "copies_acked": 49,
     "copies_swallowed": 88,
-    "deadline_from_answer": 171,
+    "deadline_from_answer": 604,
     "drain_before_stop": 39,
-    "finish_once": 10,
+    "finish_once": 28,
     "forget_cancel": 12,
     "group_overtaken": 460,
     "late_park_waits": 44,
     "left_in_hand": 44,
     "limit_ignored": 23,
     "limit_miscounted": 23,
-    "lost_goes_on": 171,
+    "lost_finishes": 11,
+    "lost_goes_on": 414,
     "no_audit": 203,
     "no_fence": 244,
-    "no_local_deadline": 171,
-    "no_tombstone": 25,
+    "no_local_deadline": 414,
+    "no_tombstone": 46,
     "park_no_body": 25,
+    "park_unnumbered": 59,
     "pause_release": 25,
     "pruned_early": 11,
     "pruned_standing": 52,

@@ -50,8 +50,8 @@ _PATIENCE: Final = 60.0
 _LAST_WORDS: Final = 30.0
 _WRITES: Final = 0.5
 """Seconds in which the log takes a write, unless a stopped worker holds it."""
-_CALM: Final = 1.0
-"""Seconds after the last rescue until a loop is blocked for long."""
+_CALM: Final = 5.0
+"""Seconds after the last rescue, on a machine that keeps up, until a loop is blocked for long."""
 _PAGE: Final = 500
 
 
