@@ -22,7 +22,7 @@ pytest.register_assert_rewrite("longshore.conformance")
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# Whoever starts the tests in the background has them ignore what they send to programs of their own.
+# Whoever starts tests in the background has them ignore what they send to programs of their own.
 for number, action in (
     (signal.SIGHUP, signal.SIG_DFL),
     (signal.SIGQUIT, signal.SIG_DFL),
