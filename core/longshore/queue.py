@@ -235,6 +235,62 @@ class Queue(Protocol):
         ...
 
 
+class ForwardingQueue:
+    """A queue inside another one, which says for itself only what it overrides."""
+
+    def __init__(self, queue: Queue) -> None:
+        """Offer what every `queue` offers; verbs of optional ports are not among it."""
+        self._queue = queue
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self._queue.name
+
+    @property
+    def capabilities(self) -> QueueCapabilities:
+        """The queue's own."""
+        return self._queue.capabilities
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
+        """Send."""
+        return await self._queue.send(messages)
+
+    async def receive(self, *, limit: int, wait: timedelta, lease: timedelta) -> list[Delivery]:
+        """Receive."""
+        return await self._queue.receive(limit=limit, wait=wait, lease=lease)
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> list[LongshoreError | None]:
+        """Acknowledge."""
+        return await self._queue.ack(deliveries)
+
+    async def release(self, releases: Sequence[Release]) -> list[LongshoreError | None]:
+        """Give back."""
+        return await self._queue.release(releases)
+
+    async def reject(self, rejections: Sequence[Rejection]) -> list[LongshoreError | None]:
+        """Move to the dead letters."""
+        return await self._queue.reject(rejections)
+
+    async def extend(
+        self, deliveries: Sequence[Delivery], *, lease: timedelta
+    ) -> list[LongshoreError | None]:
+        """Extend."""
+        return await self._queue.extend(deliveries, lease=lease)
+
+    async def depth(self) -> Depth:
+        """Count what waits."""
+        return await self._queue.depth()
+
+    async def declare(self) -> bool:
+        """Make the queue exist."""
+        return await self._queue.declare()
+
+    async def delete(self) -> None:
+        """Remove the queue."""
+        await self._queue.delete()
+
+
 @runtime_checkable
 class SupportsPurge(Protocol):
     """A queue that can be emptied at once."""

@@ -47,6 +47,8 @@ _LOOK: Final = 0.02
 _COUNT_EVERY: Final = 0.25
 _PATIENCE: Final = 60.0
 """Seconds in which nothing ends though all servers answer, after which what is left is lost."""
+_AWAY: Final = 180.0
+"""Seconds in which nothing ends while one does not, after which it is given up."""
 _LAST_WORDS: Final = 30.0
 _WRITES: Final = 0.5
 """Seconds in which the log takes a write, unless a stopped worker holds it."""
@@ -203,7 +205,7 @@ class Chaos:
     def _watch(self, app: Longshore, monkey: Monkey) -> None:
         """Let the monkey work until everything is done, or nothing has ended for a long time."""
         left, asked = self.settings.tasks, 0.0
-        changed = self._clock.monotonic()
+        changed, patience = self._clock.monotonic(), _PATIENCE
         while not (left == 0 and monkey.at_peace):
             monkey.look()
             now = self._clock.monotonic()
@@ -212,10 +214,12 @@ class Chaos:
                 answer = app.session.call(self._left)
                 left = before if answer is None else answer
                 self.done(before - left)
-                changed = now if answer is None or left != before else changed
+                came_back = answer is not None and patience == _AWAY
+                changed = now if came_back or left != before else changed
+                patience = _AWAY if answer is None else _PATIENCE
             if not left:
                 monkey.rest()
-            elif now - changed > _PATIENCE:
+            elif now - changed > patience:
                 return
             time.sleep(_LOOK)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from longshore.errors import UnavailableError, UnsupportedError
-from longshore.queue import SupportsDeadLetters, SupportsPurge
+from longshore.queue import ForwardingQueue, SupportsDeadLetters, SupportsPurge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         Depth,
         Outgoing,
         Queue,
-        QueueCapabilities,
         Rejection,
         Release,
     )
@@ -125,25 +124,15 @@ class Delay:
         return await call()
 
 
-class GatedQueue:
+class GatedQueue(ForwardingQueue):
     """A queue whose calls go through a gate.
 
     Purge and dead letters are those of the queue inside: `UnsupportedError` where it has none.
     """
 
     def __init__(self, queue: Queue, gate: Gate) -> None:
-        self._queue = queue
+        super().__init__(queue)
         self._gate = gate
-
-    @property
-    def name(self) -> str:
-        """The queue's name."""
-        return self._queue.name
-
-    @property
-    def capabilities(self) -> QueueCapabilities:
-        """What the queue inside can do."""
-        return self._queue.capabilities
 
     async def send(self, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Send through the gate."""

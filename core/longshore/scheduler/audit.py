@@ -88,9 +88,7 @@ class Audit:
         empty = {name: before.get(name, now) for name in queues if await self._is_empty(name)}
         twice = {n: at for n, at in empty.items() if now - at >= self._options.audit_gap}
         self._again = len(twice) < len(empty)
-        self._look_in(
-            self._options.audit_gap if self._again else min(self._every, self._options.audit_every)
-        )
+        self._look_in(self._options.audit_gap if self._again else self._options.audit_every)
         # The sighting of a clock that has since jumped back would be in the future.
         seen = {name: now if name in twice else min(at, now) for name, at in empty.items()}
         await self._sightings.write(seen)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from longshore.queue import ForwardingQueue
 from longshore.quick import replace
 from longshore.telemetry import instruments as table
 from longshore.telemetry.carrier import XRAY, xray_of
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
     from longshore.errors import LongshoreError
     from longshore.queue import (
         Delivery,
-        Depth,
         Outgoing,
         Queue,
-        QueueCapabilities,
         Rejection,
         Release,
     )
@@ -33,26 +32,16 @@ OPTIONAL: Final = ("purge", "dead_letters", "redrive", "discard", "redrive_all")
 _REASONS: Final = frozenset(table.REASONS)
 
 
-class InstrumentedQueue:
+class InstrumentedQueue(ForwardingQueue):
     """A queue as it is, with a record of its calls. It adds no failure and no wait."""
 
     def __init__(self, queue: Queue, seam: Seam) -> None:
         """Offer what `queue` offers."""
-        self._queue = queue
+        super().__init__(queue)
         self._seam = seam
         for verb in OPTIONAL:
             if hasattr(queue, verb):
                 setattr(self, verb, getattr(queue, verb))
-
-    @property
-    def name(self) -> str:
-        """The queue's name."""
-        return self._queue.name
-
-    @property
-    def capabilities(self) -> QueueCapabilities:
-        """The queue's."""
-        return self._queue.capabilities
 
     async def send(self, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Send, and count what was to be sent by how it went."""
@@ -93,18 +82,6 @@ class InstrumentedQueue:
     ) -> list[LongshoreError | None]:
         """Extend."""
         return await self._timed("extend", lambda: self._queue.extend(deliveries, lease=lease))
-
-    async def depth(self) -> Depth:
-        """Count what waits."""
-        return await self._queue.depth()
-
-    async def declare(self) -> bool:
-        """Make the queue exist."""
-        return await self._queue.declare()
-
-    async def delete(self) -> None:
-        """Remove the queue."""
-        await self._queue.delete()
 
     async def _settled(
         self, verb: str, count: int, call: Callable[[], Awaitable[list[LongshoreError | None]]]

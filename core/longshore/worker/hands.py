@@ -10,16 +10,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from longshore.errors import LeaseLostError, UnavailableError
-from longshore.queue import Release
+from longshore.errors import LeaseLostError, LongshoreError
+from longshore.queue import ForwardingQueue, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import timedelta
 
     from longshore.clock import Clock
-    from longshore.errors import LongshoreError
-    from longshore.queue import Delivery, Depth, Outgoing, Queue, QueueCapabilities, Rejection
+    from longshore.queue import Delivery, Queue, Rejection
     from longshore.worker.holding import Holding
 
 _log = logging.getLogger("longshore.worker")
@@ -72,25 +71,15 @@ class Hands:
                     yield held.delivery
 
 
-class KeptQueue:
+class KeptQueue(ForwardingQueue):
     """A queue without leases of its own, which notes what was received and not settled."""
 
     def __init__(self, queue: Queue, clock: Clock) -> None:
         """Keep the leases of `queue`."""
-        self._queue = queue
+        super().__init__(queue)
         self._clock = clock
         self._patience = 0.0
         self._hand: dict[str, tuple[Delivery, float]] = {}
-
-    @property
-    def name(self) -> str:
-        """The queue's name."""
-        return self._queue.name
-
-    @property
-    def capabilities(self) -> QueueCapabilities:
-        """The queue's own."""
-        return self._queue.capabilities
 
     async def give_back(self, held: Collection[str]) -> None:
         """Release what was in nobody's hands for long enough; `held` are receipts."""
@@ -106,51 +95,29 @@ class KeptQueue:
         _log.info("%d messages of queue %r are held by nobody, and go back", len(late), self.name)
         try:
             await self.release([Release(delivery=one) for one in late])
-        except UnavailableError as error:  # they come anew with the connection
+        except LongshoreError as error:  # tried again, or they come anew with the connection
             _log.warning("%d messages could not be given back: %s", len(late), error)
-
-    async def send(self, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
-        """Send."""
-        return await self._queue.send(messages)
 
     async def receive(self, *, limit: int, wait: timedelta, lease: timedelta) -> list[Delivery]:
         """Receive, and note when."""
-        came = await self._queue.receive(limit=limit, wait=wait, lease=lease)
+        came = await super().receive(limit=limit, wait=wait, lease=lease)
         now, self._patience = self._clock.monotonic(), lease.total_seconds() * SHARE
         self._hand.update((one.receipt, (one, now)) for one in came)
         return came
 
     async def ack(self, deliveries: Sequence[Delivery]) -> list[LongshoreError | None]:
         """Acknowledge."""
-        return self._settled(deliveries, await self._queue.ack(deliveries))
+        return self._settled(deliveries, await super().ack(deliveries))
 
     async def release(self, releases: Sequence[Release]) -> list[LongshoreError | None]:
         """Give back."""
-        answers = await self._queue.release(releases)
+        answers = await super().release(releases)
         return self._settled([one.delivery for one in releases], answers)
 
     async def reject(self, rejections: Sequence[Rejection]) -> list[LongshoreError | None]:
         """Move to the dead letters."""
-        answers = await self._queue.reject(rejections)
+        answers = await super().reject(rejections)
         return self._settled([one.delivery for one in rejections], answers)
-
-    async def extend(
-        self, deliveries: Sequence[Delivery], *, lease: timedelta
-    ) -> list[LongshoreError | None]:
-        """Extend, which the queue refuses."""
-        return await self._queue.extend(deliveries, lease=lease)
-
-    async def depth(self) -> Depth:
-        """Count what waits."""
-        return await self._queue.depth()
-
-    async def declare(self) -> bool:
-        """Make the queue exist."""
-        return await self._queue.declare()
-
-    async def delete(self) -> None:
-        """Remove the queue."""
-        await self._queue.delete()
 
     def _settled(
         self, deliveries: Sequence[Delivery], answers: list[LongshoreError | None]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from longshore.conformance.faults import GatedQueue
+from longshore.errors import StorageError
 from longshore.policy import LEASE
 from tests.unit.yard import open_yard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.unit.yard import Yard
 
@@ -52,6 +55,39 @@ async def test_a_task_that_was_lost_here_runs_again_though_the_broker_has_no_lea
 
     assert await tied.outcomes(task) == ["lost", "succeeded"]
     assert began[1] - began[0] <= 2 * LEASE.total_seconds()
+
+
+class RefusedOnce:
+    """A gate behind which the first release fails, and not for want of an answer."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    async def through(self, verb: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        if verb == "release" and not self.refused:
+            self.refused += 1
+            raise StorageError("refused, as planned by the test")
+        return await call()
+
+
+async def test_a_broker_that_refuses_to_take_back_ends_no_worker(tied: Yard) -> None:
+    async def handler() -> None:
+        began.append("once")
+        if len(began) == 1:
+            await asyncio.Event().wait()
+
+    began, gate, inside = list[str](), RefusedOnce(), tied.ports.queue
+    tied.ports = replace(tied.ports, queue=lambda name: GatedQueue(inside(name), gate))
+    task = await tied.enqueue(handler)
+    async with tied.working():
+        await tied.reaches(task, "running")
+        tied.log_plan.sleep()
+        await tied.passes(LEASE)
+        tied.log_plan.wake()
+        await tied.reaches(task, "succeeded", moving=True)
+
+    assert gate.refused == 1
+    assert await tied.outcomes(task) == ["lost", "succeeded"]
 
 
 async def test_a_message_stays_in_hand_while_its_task_runs(tied: Yard) -> None:
