@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from longshore.errors import ClosedError
 from longshore_adapters.sqlite import recording
 from longshore_adapters.sqlite.connection import Transaction, begin, connect
+from longshore_adapters.sqlite.drafting import drafts_of
 from longshore_adapters.sqlite.errors import translated
 from longshore_adapters.sqlite.scalars import micros
-from longshore_adapters.sqlite.together import drafts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

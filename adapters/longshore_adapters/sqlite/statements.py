@@ -11,7 +11,7 @@ one statement for each size of `SIZES`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +39,24 @@ def _inserts(table: str, columns: Sequence[str], then: str = "") -> Mapping[int,
     return {size: head + _values(len(columns), size) + then for size in SIZES}
 
 
+class Numbered(NamedTuple):
+    """An insert of tasks' rows, for each size.
+
+    Its first parameter is the number of the first task, and the others have those that follow;
+    then come the `width` values of each row, one row behind the other.
+    """
+
+    sized: Mapping[int, str]
+    width: int
+
+
+def _numbered(table: str, number: str, columns: Sequence[str], then: str = "") -> Numbered:
+    head = f"INSERT INTO {table} ({number}, {', '.join(columns)}) VALUES "
+    marks = ", ".join("?" * len(columns))
+    rows = [f"(?1 + {offset}, {marks})" for offset in range(SIZES[0])]
+    return Numbered({size: head + ", ".join(rows[:size]) + then for size in SIZES}, len(columns))
+
+
 _IDS: Final = "(SELECT value FROM json_each(?))"
 IS_FINAL: Final = (
     "(state = 'succeeded' OR state = 'failed' OR state = 'cancelled' OR state = 'expired')"
@@ -52,8 +70,9 @@ MESSAGE_COLUMNS: Final = (
     *("task", "group_key", "attributes", "body"),
 )
 INSERT_MESSAGES: Final = _inserts("message", MESSAGE_COLUMNS)
-PLAIN_MESSAGE: Final = 7
-INSERT_PLAIN_MESSAGES: Final = _inserts("message", MESSAGE_COLUMNS[:PLAIN_MESSAGE])
+_TASK_MESSAGE: Final = ("key", "queue", "priority", "ready", "visible_at", "sent_at")
+TASK_MESSAGES: Final = _numbered("message", "task", (*_TASK_MESSAGE, "group_key", "body"))
+PLAIN_TASK_MESSAGES: Final = _numbered("message", "task", _TASK_MESSAGE)
 
 PROMOTE: Final = "UPDATE message SET ready = 1 WHERE queue = ? AND NOT ready AND visible_at <= ?"
 CUT: Final = (
@@ -161,9 +180,7 @@ RECORD_COLUMNS: Final = (
     *("spec_expires_at", "category", "tenant", "owner", "label", "parent_id", "key", "tags"),
     *("expires_at", "wake_at", "delete_on_complete", "wake_no"),
 )
-PLAIN_RECORD: Final = 9
-NOTHING: Final = (*(None,) * 10, 0, 0)
-"""What a record holds behind its first columns, where nothing special was asked for."""
+_PLAIN_RECORD: Final = RECORD_COLUMNS[:9]
 CHANGING_COLUMNS: Final = (
     *_RECORDED,
     *("token", "run", "attempts", "rescues", "audits", "claim_id", "worker", "lease_until"),
@@ -173,13 +190,14 @@ CHANGING_COLUMNS: Final = (
 
 _NEW: Final = " ON CONFLICT (id) DO NOTHING"
 NEXT_SEQ: Final = "SELECT coalesce(max(seq), 0) + 1 FROM task"
-INSERT_RECORDS: Final = _inserts("task", ("seq", *RECORD_COLUMNS), _NEW)
-INSERT_PLAIN_RECORDS: Final = _inserts("task", ("seq", *RECORD_COLUMNS[:PLAIN_RECORD]), _NEW)
+RECORDS: Final = _numbered("task", "seq", RECORD_COLUMNS, _NEW)
+PLAIN_RECORDS: Final = _numbered("task", "seq", _PLAIN_RECORD, _NEW)
 INSERT_RECORD: Final = _inserts("task", RECORD_COLUMNS, _NEW)[1]
-INSERT_PLAIN_RECORD: Final = _inserts("task", RECORD_COLUMNS[:PLAIN_RECORD], _NEW)[1]
+INSERT_PLAIN_RECORD: Final = _inserts("task", _PLAIN_RECORD, _NEW)[1]
 SEQS_BY_ID: Final = f"SELECT id, seq FROM task WHERE id IN {_IDS}"
 INSERT_TASKS: Final = _inserts("task", (*SPEC_COLUMNS, *CHANGING_COLUMNS), " RETURNING seq, id")
 INSERT_PAYLOADS: Final = _inserts("payload", ("task", "body"))
+PAYLOADS: Final = _numbered("payload", "task", ("body",))
 KEEP_PAYLOAD: Final = "INSERT OR REPLACE INTO payload (task, body) VALUES (?, ?)"
 DROP_PAYLOADS: Final = f"DELETE FROM payload WHERE task IN {_IDS}"
 UPDATE_TASK: Final = (

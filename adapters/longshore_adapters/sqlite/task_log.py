@@ -10,6 +10,7 @@ from longshore.protocol import Finished, Recorded, Settle
 from longshore.task import FINAL
 from longshore.task_log import Count, TaskLogCapabilities
 from longshore_adapters.sqlite import claiming, finishing, listing, pruning, recording, statements
+from longshore_adapters.sqlite.drafting import silent_drafts
 from longshore_adapters.sqlite.limits import MAX_ROW, oversize_outcome, oversize_record
 from longshore_adapters.sqlite.scalars import json_list, micros
 from longshore_adapters.sqlite.wire import to_attempt, to_task
@@ -65,8 +66,7 @@ class SqliteTaskLog:
         errors = [oversize_record(record) for record in records]
         if any(errors):
             return await self._record_fitting(records, errors)
-        now = micros(self._file.clock.now())
-        drafts = [recording.draft(record, now) for record in records]
+        drafts = silent_drafts(records, micros(self._file.clock.now()))
         states = await self._file.write(partial(recording.insert_drafts, drafts=drafts))
         return recording.answers(records, states)
 

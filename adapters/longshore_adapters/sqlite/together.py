@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from longshore.protocol import Settle
 from longshore.queue import Rejection, Release
 from longshore_adapters.sqlite import delivering, finishing, recording
-from longshore_adapters.sqlite.limits import MAX_BODY, MAX_ROW, oversize_outcome, oversize_record
+from longshore_adapters.sqlite.drafting import drafts_of
+from longshore_adapters.sqlite.limits import oversize_outcome
 from longshore_adapters.sqlite.scalars import micros
 from longshore_adapters.sqlite.task_log import refused
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from longshore.together import Settlement
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.file import File
-    from longshore_adapters.sqlite.recording import Draft
 
 
 class SqliteTogether:
@@ -47,16 +47,6 @@ class SqliteTogether:
             next(finished) if error is None else await refused(self._file, item.outcome, error)
             for item, error in pairs
         ]
-
-
-def drafts_of(records: Sequence[Record], now: int) -> list[Draft]:
-    """Write records with their messages; raise for one that is too long."""
-    drafts = [recording.draft_with_message(record, now) for record in records]
-    for record, draft in zip(records, drafts, strict=True):
-        error = oversize_record(record, MAX_BODY if draft.message else MAX_ROW)
-        if error is not None:
-            raise error
-    return drafts
 
 
 def _settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[Finished]:

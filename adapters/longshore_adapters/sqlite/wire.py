@@ -55,25 +55,38 @@ def spec_row(spec: TaskSpec) -> Row:
     )
 
 
-def record_row(record: Record, now: int) -> Row:
-    """Make a row as `longshore.protocol.record` does; see `statements.RECORD_COLUMNS`."""
+def is_plain(record: Record) -> bool:
+    """Whether a record holds nothing behind the first columns of `statements.RECORD_COLUMNS`."""
     spec = record.spec
-    created_at = micros(spec.created_at)
-    due_at = created_at if record.due_at is spec.created_at else micros(record.due_at)
+    return not (
+        record.armed
+        or spec.tags
+        or spec.delete_on_complete
+        or spec.expires_at is not None
+        or spec.category is not None
+        or spec.tenant is not None
+        or spec.owner is not None
+        or spec.label is not None
+        or spec.parent_id is not None
+        or spec.key is not None
+    )
+
+
+def times_of(record: Record, now: int) -> tuple[int, str, int, int]:
+    """Write what records made together share: created, state, due, updated."""
+    created_at = micros(record.spec.created_at)
+    due_at = created_at if record.due_at is record.spec.created_at else micros(record.due_at)
+    return created_at, record.state.value, due_at, now
+
+
+def rest_of(record: Record) -> Row:
+    """Make the rest of `statements.RECORD_COLUMNS`, of a record that is not plain."""
+    spec = record.spec
     wake_at = None
     if record.armed:
-        wake_at = due_at if record.wake_at is None else micros(record.wake_at)
+        wake_at = micros(record.due_at if record.wake_at is None else record.wake_at)
     expires_at = maybe_micros(spec.expires_at)
     return (
-        spec.id,
-        spec.queue,
-        spec.name,
-        spec.priority,
-        spec.max_attempts,
-        created_at,
-        record.state.value,
-        due_at,
-        now,
         expires_at,
         text(spec.category),
         text(spec.tenant),
