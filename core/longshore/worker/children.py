@@ -12,7 +12,8 @@ from longshore.codec import encode
 from longshore.errors import ArgumentsError, LongshoreError, MessageError
 from longshore.task import Reason
 from longshore.worker.attempt import fail_alone
-from longshore.worker.child import Answer, Job, Progress, serve
+from longshore.worker.child import serve
+from longshore.worker.crossing import Answer, Job, Progress
 
 if TYPE_CHECKING:
     from datetime import timedelta
