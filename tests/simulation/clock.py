@@ -29,16 +29,57 @@ class SimulatedClock(SystemClock):
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        if seconds == inf:
-            await self._loop.create_future()
-        await super().sleep(seconds)
+        """Sleep as asyncio does, in fewer calls: half of all that runs here sleeps."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        loop = self._loop
+        over: asyncio.Future[None] = loop.create_future()
+        timer = None if seconds == inf else loop.call_later(seconds, _resolve, over)
+        try:
+            await over
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def wait(
         self,
         event: asyncio.Event,
         timeout: float | None,  # noqa: ASYNC109 - the port's signature
     ) -> bool:
-        return await super().wait(event, None if timeout == inf else timeout)
+        """Wait as `asyncio.timeout` would, in fewer calls: a third of all that runs here waits."""
+        if timeout is None or timeout == inf or event.is_set():
+            return await event.wait()
+        if timeout <= 0:
+            await asyncio.sleep(0)
+            return event.is_set()
+        limit = Limit()
+        timer = self._loop.call_later(timeout, limit.end)
+        try:
+            return await event.wait()
+        except asyncio.CancelledError:
+            if limit.passed and limit.task.uncancel() <= limit.cancelling:
+                return event.is_set()
+            raise
+        finally:
+            timer.cancel()
+
+
+class Limit:
+    """The end of a wait: it cancels the task that waits."""
+
+    __slots__ = ("cancelling", "passed", "task")
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.cancelling = task.cancelling()
+        self.passed = False
+
+    def end(self) -> None:
+        self.passed = True
+        self.task.cancel()
 
 
 class ServerClock(SimulatedClock):
@@ -53,3 +94,8 @@ class ServerClock(SimulatedClock):
         if self._of_caller and self.caller is not None:
             return START + timedelta(seconds=self._loop.time() + self.caller.skew)
         return super().now()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.set_result(None)

@@ -43,27 +43,23 @@ class StuckError(RuntimeError):
     """Nothing is ready and no timer is set: what is waited for never comes."""
 
 
-class Step(asyncio.Handle):
-    """One callback, in its context."""
+class Step:
+    """One callback, in its context: as much of a handle as anybody asks for.
 
-    __slots__ = ("arguments", "call", "dropped", "where")
+    A run makes thousands of them, so each is no more than it must be; `call` is None once dropped.
+    """
 
-    def __init__(  # every step of a simulation makes one, so it is no more than it must be
+    __slots__ = ("arguments", "call", "where")
+
+    def __init__(
         self, call: Callable[..., object], arguments: tuple[Any, ...], where: Context
     ) -> None:
-        self.call = call
+        self.call: Callable[..., object] | None = call
         self.arguments = arguments
         self.where = where
-        self.dropped = False
 
     def cancel(self) -> None:
-        self.dropped = True
-
-    def cancelled(self) -> bool:
-        return self.dropped
-
-    def __repr__(self) -> str:
-        return f"<step {self.call!r}>"
+        self.call = None
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -72,7 +68,6 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(self) -> None:
         self.failures: list[str] = []
         self.tasks: list[asyncio.Task[Any]] = []
-        self.steps = 0
         self._now = 0.0
         self._ready: deque[Step] = deque()
         self._timers: list[tuple[float, int, Step]] = []
@@ -100,7 +95,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         *args: Any,
         context: Context | None = None,
     ) -> Step:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        step = Step(callback, args, copy_context() if context is None else context)
+        heappush(self._timers, (self._now + delay, next(self._order), step))
+        return step
 
     def call_at(  # type: ignore[override]  # as call_later # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -147,45 +144,39 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def end(self) -> None:
         """Cancel what is left and run it out, in no time: nothing is left to the collector."""
-        before = asyncio._get_running_loop()  # noqa: SLF001 - as in run
-        asyncio._set_running_loop(self)  # noqa: SLF001 - as in run
-        try:
-            for _ in range(ROUNDS):
-                for task in self.tasks:
-                    task.cancel()
-                while self._ready:
-                    self._turn()
-        finally:
-            asyncio._set_running_loop(before)  # noqa: SLF001 - as in run
+        for _ in range(ROUNDS):
+            for task in self.tasks:
+                task.cancel()
+            self._turn_until(lambda: not self._ready)
 
     def run(self, future: asyncio.Future[Any]) -> None:
         """Run until a future is done; `StuckError` where it never will be."""
+        self._turn_until(future.done)
+
+    def _turn_until(self, over: Callable[[], bool]) -> None:
+        """Run one step after the other; where none is ready, go to the moment of the next timer."""
+        ready, timers = self._ready, self._timers
         before = asyncio._get_running_loop()  # noqa: SLF001 - documented for who implements a loop
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
         try:
-            while not future.done():
-                self._turn()
+            while not over():
+                if not ready:
+                    if not timers:
+                        raise StuckError
+                    self._now = now = timers[0][0]
+                    while timers and timers[0][0] <= now:
+                        ready.append(heappop(timers)[2])
+                step = ready.popleft()
+                call, where = step.call, step.where
+                if call is None:
+                    continue
+                process = where.get(PROCESS)
+                if process is not None and (process.dead or process.stopped):
+                    process.waiting.append(step)
+                    continue
+                try:
+                    where.run(call, *step.arguments)
+                except Exception as error:  # noqa: BLE001 - told with the history, as a failure of its own
+                    self.failures.append("".join(format_exception(error, limit=-3)))
         finally:
             asyncio._set_running_loop(before)  # noqa: SLF001 - as above
-
-    def _turn(self) -> None:
-        """Run one step that is ready, or go to the moment of the next timer."""
-        ready, timers = self._ready, self._timers
-        if not ready:
-            if not timers:
-                raise StuckError
-            self._now = timers[0][0]
-            while timers and timers[0][0] <= self._now:
-                ready.append(heappop(timers)[2])
-        step = ready.popleft()
-        if step.dropped:
-            return
-        process = step.where.get(PROCESS)
-        if process is not None and (process.dead or process.stopped):
-            process.waiting.append(step)
-            return
-        self.steps += 1
-        try:
-            step.where.run(step.call, *step.arguments)
-        except Exception as error:  # noqa: BLE001 - told with the history, as a failure of its own
-            self.failures.append("".join(format_exception(error, limit=-3)))

@@ -208,7 +208,8 @@ class Link:
     async def through(self, verb: str, call: Callable[[], Awaitable[T]]) -> T:
         if self._network.over:
             raise asyncio.CancelledError
-        return cast("T", await self._network.begin(self._process, self._port, verb, call))
+        answer: T = await self._network.begin(self._process, self._port, verb, call)
+        return answer
 
 
 def _driven(awaitable: Awaitable[T]) -> T:
@@ -217,6 +218,7 @@ def _driven(awaitable: Awaitable[T]) -> T:
     try:
         next(steps)
     except StopIteration as done:
-        return cast("T", done.value)
+        answer: T = done.value
+        return answer
     message = "a server's call waits, and only receive may"
     raise AssertionError(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from contextvars import Context
 from dataclasses import dataclass, replace
@@ -109,12 +110,14 @@ class World:
     def run(self) -> History:
         """Run to the end; what was found is in `history` and `ending`."""
         logging.disable(logging.CRITICAL)
+        gc.disable()  # what a run leaves is collected behind it, all at once
         try:
             self.loop.run(self.loop.create_task(self._main(), context=self._context(None)))
         finally:
             self.ending.problems += self.loop.failures
             self.ending.attempts = dict(self._site.logged.attempts)
             self._bury()
+            gc.enable()
             logging.disable(logging.NOTSET)
         return self.history
 

@@ -233,7 +233,9 @@ class MemoryQueue:
     def _take(self, limit: int, lease: timedelta) -> list[Delivery]:
         with self._connection.use() as server:
             now = server.clock.now()
-            ready = (held for held in self._messages(server).values() if held.visible_at <= now)
+            ready = [held for held in self._messages(server).values() if held.visible_at <= now]
+            if not ready:  # as for most who wait
+                return []
             best = nsmallest(limit, ready, key=lambda held: (-held.message.priority, held.number))
             return [self._deliver(held, now + lease) for held in best]
 

@@ -7,7 +7,7 @@ import itertools
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from longshore.errors import ClosedError
 
@@ -35,7 +35,7 @@ class Held:
 
 
 class MemoryServer:
-    """Messages, rows and entries; whoever reads or writes them holds `lock`."""
+    """Messages, rows and entries; whoever reads or writes them holds the lock, by `with`."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -49,6 +49,13 @@ class MemoryServer:
         self.entries: dict[str, Entry] = {}
         self.counters: set[str] = set()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+
+    def __enter__(self) -> Self:
+        self.lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
 
     @contextmanager
     def waiting(self) -> Generator[asyncio.Event]:
@@ -76,15 +83,12 @@ class Connection:
     def __init__(self, server: MemoryServer) -> None:
         self._server: MemoryServer | None = server
 
-    @contextmanager
-    def use(self) -> Generator[MemoryServer]:
-        """Hold the server's lock; `ClosedError` after closing."""
-        server = self._server
-        if server is None:
+    def use(self) -> MemoryServer:
+        """Give the server, to be held by `with`; `ClosedError` after closing."""
+        if self._server is None:
             what = "the memory backend"
             raise ClosedError(what)
-        with server.lock:
-            yield server
+        return self._server
 
     def close(self) -> None:
         """Let go of the server, and wake who is blocked, to be told so."""

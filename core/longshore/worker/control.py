@@ -57,7 +57,7 @@ class Control:
         self._steering = steering
         self._queues = tuple(dict.fromkeys(options.queues))
         self._began = ports.clock.now()
-        self._version = release()
+        self._host, self._version = socket.gethostname(), release()
         self._heard = 0
         self._away = False
         self.id = f"{options.name}-{ports.ids()[-_SUFFIX:]}"
@@ -120,7 +120,7 @@ class Control:
         return WorkerEntry(
             id=self.id,
             name=self._options.name,
-            host=socket.gethostname(),
+            host=self._host,
             pid=os.getpid(),
             version=self._version,
             state=self._steering.state,

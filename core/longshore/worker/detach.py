@@ -45,7 +45,8 @@ class Detacher:
             return
         while True:
             await self._ports.clock.sleep(min(limits) * (1 / SHARE - 1) / LOOKS)
-            old = [held for held in self._held() if self._is_old(held)]
+            if not (old := [held for held in self._held() if self._is_old(held)]):
+                continue
             try:
                 await self.detach(old)
             except LongshoreError as error:

@@ -54,13 +54,12 @@ class Hands:
         return kept
 
     async def run(self) -> None:
-        """Give back until cancelled."""
-        while True:
+        """Give back until cancelled; return at once where every queue asked for has leases."""
+        while self._kept:
             await self._clock.sleep(TICK)
-            if self._kept:
-                held = {one.receipt for one in self._in_use()}
-                for port in self._kept.values():
-                    await port.give_back(held)
+            held = {one.receipt for one in self._in_use()}
+            for port in self._kept.values():
+                await port.give_back(held)
 
     def _in_use(self) -> Iterable[Delivery]:
         """Every delivery of a task whose lease is not lost."""
