@@ -1,16 +1,16 @@
 """POSTs to one address over connections that are kept, in the caller's thread.
 
 Of a request through the SDK's session for HTTP two thirds go to layers that find out the same each
-time. Here connections are made as it makes them, by urllib3 and with its TLS, and the standard
-library reads what comes; where there is a proxy, the session itself sends. This module loads the
-SDK: import it when that is needed.
+time. Here connections are made as it makes them, by urllib3 and with its TLS, a request is one
+write, and where there is a proxy the session itself sends. This module loads the SDK: import it
+when that is needed.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.awsrequest import AWSPreparedRequest
@@ -21,12 +21,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import is_connection_dropped, parse_url
 
+from longshore_adapters.sqs.answers import OK, read_answer
 from longshore_adapters.sqs.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OK: Final = 200
 _SOCKETS: Final[Any] = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -91,15 +91,13 @@ class DirectPosts:
     def _sent(self, written: bytes) -> bytes | None:
         connection = self._taken()
         try:
-            connection.send(written)
-            with HTTPResponse(connection.sock, method="POST") as answer:
-                answer.begin()
-                content = answer.read()
+            connection.sock.sendall(written)
+            answer = read_answer(connection.sock)
         except BaseException:
             connection.close()
             raise
-        self._given_back(connection, may_stay=not answer.will_close)
-        return content if answer.status == _OK else None
+        self._given_back(connection, may_stay=answer.stays)
+        return answer.content if answer.status == OK else None
 
     def _taken(self) -> HTTPConnection:
         while (connection := self._idler(-1)) is not None:
@@ -164,7 +162,7 @@ class ProxiedPosts:
         except (BotoCoreError, OSError):
             return None
         content: bytes = response.content
-        return content if response.status_code == _OK else None
+        return content if response.status_code == OK else None
 
     def close(self) -> None:
         """Close the connections."""

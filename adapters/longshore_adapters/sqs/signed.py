@@ -26,8 +26,14 @@ class Signed:
 
     def __init__(self, session: Any, client: Any) -> None:  # noqa: ANN401 - the SDK's own classes
         """Send where `client` does, with the credentials of `session`."""
-        from longshore_adapters.sqs.posts import posts_to  # noqa: PLC0415 - by now the SDK is loaded
+        from botocore.exceptions import (  # noqa: PLC0415 - by now the SDK is loaded
+            BotoCoreError,
+            ClientError,
+        )
 
+        from longshore_adapters.sqs.posts import posts_to  # noqa: PLC0415 - as above
+
+        self._failures = (BotoCoreError, ClientError, OSError, ValueError)
         url = f"{client.meta.endpoint_url.rstrip('/')}/"
         self._signature = Signature(url, client.meta.region_name)
         self._session = session
@@ -35,16 +41,11 @@ class Signed:
 
     def call(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Ask once; None where the client is to ask in our place."""
-        from botocore.exceptions import (  # noqa: PLC0415 - by now it is loaded
-            BotoCoreError,
-            ClientError,
-        )
-
-        body = json.dumps(asked, default=_base64, separators=(",", ":")).encode()
+        body = _JSON.encode(asked).encode()
         try:
             content = self._posts.send(self._headers(operation, body), body)
             answer: Mapping[str, Any] | None = json.loads(content) if content else None
-        except (BotoCoreError, ClientError, OSError, ValueError):
+        except self._failures:
             return None
         return answer
 
@@ -53,11 +54,10 @@ class Signed:
         self._posts.close()
 
     def _headers(self, operation: str, body: bytes) -> Mapping[str, str]:
-        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - by now it is loaded
-
         credentials = self._session.get_credentials()
         if credentials is None:
-            raise NoCredentialsError
+            message = "no credentials were found"
+            raise ValueError(message)
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": f"{TARGET}{operation}",
@@ -70,3 +70,6 @@ class Signed:
 def _base64(value: bytes) -> str:
     """Write bytes as the API's JSON has them."""
     return b64encode(value).decode("ascii")
+
+
+_JSON: Final = json.JSONEncoder(default=_base64, separators=(",", ":"))
