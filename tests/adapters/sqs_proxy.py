@@ -34,7 +34,8 @@ class Proxy:
     `entries` fails every fifth entry, `ceiling` those that would hide a message for 12 hours.
     `spoilt` refuses the request as a whole, `deny` its caller,
     and `deny one` the only statement of a batch of DynamoDB's.
-    Each answer takes `pause` seconds longer. `most` are the requests that waited for it at once.
+    Each answer takes `pause` seconds longer. `most` are the requests that waited for it at once,
+    `peers` the connections that they came over, in the order of `bodies`.
     """
 
     url: str = ""
@@ -43,6 +44,7 @@ class Proxy:
     bodies: list[tuple[str, dict[str, Any]]] = field(
         default_factory=list[tuple[str, dict[str, Any]]]
     )
+    peers: list[object] = field(default_factory=list[object])
     entry: int = 0
     pause: float = 0.0
     waiting: int = 0
@@ -82,6 +84,7 @@ async def proxied(target: str) -> AsyncGenerator[Proxy]:
             body: dict[str, Any] = json.loads(data)
             proxy.asked[operation] += 1
             proxy.bodies.append((operation, body))
+            proxy.peers.append(request.transport and request.transport.get_extra_info("peername"))
             proxy.waiting += 1
             proxy.most = max(proxy.most, proxy.waiting)
             await asyncio.sleep(proxy.pause)

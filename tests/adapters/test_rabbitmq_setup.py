@@ -3,21 +3,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from longshore.clock import SystemClock
 from longshore.conformance.queue.hands import message
 from longshore.errors import UnavailableError
 from longshore.settings import mask_url
 from longshore_adapters.rabbitmq import ADAPTER
+from tests.certificates import Certificates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -156,36 +153,6 @@ async def test_without_the_management_api_ready_ones_are_counted_all_the_same(
 
         assert depth.ready == 1
         await named(opened).delete()
-
-
-class Certificates:
-    """A certificate of our own for 127.0.0.1, in files."""
-
-    def __init__(self, folder: Path) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        now = datetime.now(UTC)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        self.certificate, self.key = folder / "c.pem", folder / "k.pem"
-        self.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-        self.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
 
 
 class OverTls:

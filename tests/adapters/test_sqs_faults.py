@@ -425,3 +425,35 @@ async def test_what_is_no_text_leaves_a_sender_as_it_came(proxy: Proxy, queue: Q
     (came,) = await take(queue, 1)
     assert came.body == body
     assert proxy.asked["SendMessageBatch"] == 1
+
+
+FORKING = """
+import os, sys
+from longshore.clock import SystemClock
+from longshore.identity import TaskIds
+from longshore.queue import Outgoing
+from longshore_adapters.sqs import ADAPTER
+
+url, name = sys.argv[1:]
+with ADAPTER.open_sender(url, SystemClock()) as sender:
+    sender.send(name, [Outgoing(key=TaskIds()(), body=b"parent")])
+    child = os.fork()
+    if not child:
+        sender.send(name, [Outgoing(key=TaskIds()(), body=b"child")])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    sender.send(name, [Outgoing(key=TaskIds()(), body=b"parent again")])
+"""
+
+
+async def test_a_fork_sends_over_connections_of_its_own(proxy: Proxy, queue: Queue) -> None:
+    words = [sys.executable, "-c", FORKING, f"sqs://?endpoint_url={proxy.url}", queue.name]
+
+    ran = await asyncio.to_thread(
+        subprocess.run, words, capture_output=True, check=False, text=True, timeout=50
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    came = zip(proxy.bodies, proxy.peers, strict=True)
+    parent, child, again = (at for (asked, _), at in came if asked == "SendMessageBatch")
+    assert parent == again != child

@@ -16,9 +16,10 @@ import pytest
 
 from longshore import Longshore, TaskState
 from longshore.definition import define
+from tests.integration.cgroup import memory_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from longshore.handle import Handle
 
@@ -40,6 +41,10 @@ def kills(number: int) -> None:
     """Stand for the handler of that name in the worker's application."""
 
 
+def eats(number: int) -> None:
+    """Stand for the handler of that name in the worker's application."""
+
+
 def works(number: int) -> int:
     """Stand for the handler of that name in the worker's application."""
     return number
@@ -58,7 +63,7 @@ class Yard:
         self.gate = folder / "gate"
         self.url = f"sqlite:///{folder}/yard.db"
         self.app = Longshore(url=self.url)
-        for function in (note, hold, kills, works, pays):
+        for function in (note, hold, kills, eats, works, pays):
             self.app.registry.add(define(function))
 
     def enqueue(self, name: str, count: int) -> list[Handle[int]]:
@@ -68,7 +73,7 @@ class Yard:
         return self.out.read_text("utf-8").splitlines() if self.out.exists() else []
 
     @contextmanager
-    def worker(self, *flags: str) -> Generator[subprocess.Popen[bytes]]:
+    def worker(self, *flags: str, within: Sequence[str] = ()) -> Generator[subprocess.Popen[bytes]]:
         environment = {
             **os.environ,
             "PYTHONPATH": str(APPS),
@@ -78,7 +83,7 @@ class Yard:
             "LONGSHORE_URL": self.url,
         }
         command = [sys.executable, "-m", "longshore", "work", "--app", "hands:app", *flags]
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*within, *command], env=environment, stderr=subprocess.DEVNULL)
         try:
             yield process
         finally:
@@ -183,6 +188,32 @@ def test_a_task_that_kills_its_process_is_poison_and_condemns_no_neighbour(yard:
     assert (outcomes.pop("lost"), set(outcomes) - {"given_back"}) == (4, set())
     assert after.state is TaskState.SUCCEEDED
     assert sum(line.startswith("kills") for line in yard.lines()) == 4
+
+
+@pytest.mark.once
+@pytest.mark.timeout(120)
+def test_a_task_that_takes_all_memory_is_poison_and_condemns_no_neighbour(yard: Yard) -> None:
+    with memory_group(mebibytes=512) as group:
+        if group is None:
+            pytest.skip("capability: this machine lets this user make no memory cgroup")
+        handles = yard.enqueue("works", 30)
+        [eater] = yard.enqueue("eats", 1)
+        handles += yard.enqueue("works", 30)
+
+        with yard.worker("--processes", "4", "--concurrency", "8", within=group.entering):
+            tasks = [handle.wait(timeout=DEADLINE) for handle in handles]
+            poison = eater.wait(timeout=DEADLINE)
+            [later] = yard.enqueue("note", 1)
+            after = later.wait(timeout=DEADLINE)
+        kills = group.kills
+
+    assert [task.reason for task in tasks if task.state is not TaskState.SUCCEEDED] == []
+    assert len(tasks) == 60
+    assert (poison.state, poison.reason) == (TaskState.FAILED, "poison")
+    outcomes = Counter(attempt.outcome for attempt in eater.attempts())
+    assert (outcomes.pop("lost"), set(outcomes) - {"given_back"}) == (kills, set())
+    assert after.state is TaskState.SUCCEEDED
+    assert sum(line.startswith("eats") for line in yard.lines()) == kills > 0
 
 
 def test_a_task_that_must_not_run_again_fails_when_its_worker_is_lost(yard: Yard) -> None:

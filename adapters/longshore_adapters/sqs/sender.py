@@ -54,6 +54,8 @@ class SqsSender:
         if not self._open:
             what = "the SQS sender"
             raise ClosedError(what)
+        if self._pid != os.getpid():
+            self._forget()
         names = self._names(queue)
         answers: list[LongshoreError | None] = [None] * len(messages)
         by_queue: dict[str, list[tuple[int, Entry]]] = {}
@@ -180,8 +182,6 @@ class SqsSender:
         return response
 
     def _opened(self) -> SQSClient:
-        if self._pid != os.getpid():
-            self._forget()
         with self._lock:
             if self._client is None:
                 self._client, session = sync_client_of(self._options, settings_for(Purpose.SEND))

@@ -22,9 +22,11 @@ class Signature:
         """Sign for `service` in `region`."""
         parts = urlsplit(url)
         port = parts.port if parts.port != _PORTS.get(parts.scheme) else None
-        self._host = parts.hostname or ""
+        self.host = parts.hostname or ""
+        if ":" in self.host:
+            self.host = f"[{self.host}]"
         if port is not None:
-            self._host += f":{port}"
+            self.host += f":{port}"
         self._path = quote(parts.path or "/", safe="/-_.~")
         self._scope = f"{region}/{service}/aws4_request"
         self._kept: tuple[str, str, bytes] = ("", "", b"")
@@ -42,7 +44,7 @@ class Signature:
         if credentials.token:
             signed["X-Amz-Security-Token"] = credentials.token
         lines = sorted(
-            f"{name.lower()}:{value}" for name, value in signed.items() | {("host", self._host)}
+            f"{name.lower()}:{value}" for name, value in signed.items() | {("host", self.host)}
         )
         names = ";".join(line.partition(":")[0] for line in lines)
         content = hashlib.sha256(body).hexdigest()

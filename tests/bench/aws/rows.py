@@ -54,7 +54,7 @@ ROWS: Final = (
         title="CPU per task of a producer and of a worker on SQS",
         figures=(
             Figure("sent_share", "sending, of the best neighbour's", at_most=0.5),
-            Figure("one_share", "sending one by one, of the best neighbour's"),
+            Figure("one_share", "sending one by one, of the best neighbour's", at_most=0.5),
             Figure("run_share", "running with no log, of the best neighbour's", at_most=0.5),
             Figure("memory_share", "running with the log in memory, of the same", at_most=0.5),
             Figure("sent_floor", "sending, times bare boto3"),

@@ -39,6 +39,15 @@ def kills(number: int) -> None:
 
 
 @app.task
+def eats(number: int) -> None:
+    """Take memory until the kernel takes the process; an end, lest it be the machine's."""
+    write(f"eats {number} {os.getpid()}")
+    eaten: list[bytes] = []
+    while len(eaten) < 2048:
+        eaten.append(b"x" * 1024**2)
+
+
+@app.task
 async def works(ctx: Context, number: int) -> int:
     """Work long enough to have neighbours."""
     write(f"began {number} {ctx.fence}")

@@ -31,6 +31,7 @@ def by_botocore(url: str, credentials: ReadOnlyCredentials) -> dict[str, str]:
         "https://sqs.eu-west-1.amazonaws.com:443/",
         "http://127.0.0.1:4566/",
         "http://localhost:8080/a b/",
+        "http://[::1]:4566/",
     ],
 )
 def test_the_headers_are_those_of_botocore(url: str, token: str | None) -> None:
