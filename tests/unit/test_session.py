@@ -157,9 +157,10 @@ async def test_opening_does_not_block_the_callers_loop(
 
 
 async def test_a_cancelled_call_is_cancelled_on_the_sessions_loop_as_well() -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     async def waits(live: Any) -> None:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -168,7 +169,8 @@ async def test_a_cancelled_call_is_cancelled_on_the_sessions_loop_as_well() -> N
 
     with session() as opened:
         calling = asyncio.ensure_future(opened.acall(waits))
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(begun.wait, 10)
+
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await calling
