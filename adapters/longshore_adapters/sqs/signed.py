@@ -1,7 +1,7 @@
 """Requests of code without an event loop: signed and sent, without a client's machinery.
 
 A request through boto3 takes 1.4 ms of CPU, most of it in hooks, rules and models that say the
-same each time; signing and sending take a sixth of that. Whatever is not plainly answered is left
+same each time; signing and sending take a tenth of that. Whatever is not plainly answered is left
 to the client, with its retries, its clock correction and its errors: an extra copy of a message is
 one task by the log.
 """
