@@ -30,7 +30,7 @@ def write_json(value: object) -> bytes:
     to_json, from_json = _json()
     body = to_json(value, inf_nan_mode="constants")
     if _is_suspect(body):
-        from_json(body, allow_inf_nan=False)
+        from_json(body, allow_inf_nan=False, cache_strings="none")
     return body
 
 
@@ -42,7 +42,9 @@ def read_json(body: bytes) -> object:
     stands twice in an object, the last counts. Linear in the size of the body.
     """
     _, from_json = _json()
-    value = from_json(body, allow_inf_nan=False)
+    # pydantic would keep the last 16,384 short strings for ever. Names come again; values, ids of
+    # tasks above all, do not, and cost each worker process 1.3 MB.
+    value = from_json(body, allow_inf_nan=False, cache_strings="keys")
     if _may_overflow(body) and not _is_finite(value):
         message = "a number is beyond the range of a double"
         raise ValueError(message)

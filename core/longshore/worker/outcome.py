@@ -185,7 +185,7 @@ class Outcomes:
         try:
             kept = to_json(result, inf_nan_mode="constants")
             if b"NaN" in kept or b"Infinity" in kept:
-                from_json(kept, allow_inf_nan=False)
+                from_json(kept, allow_inf_nan=False, cache_strings="none")
         except Exception as error:  # noqa: BLE001 - writing it may run the handler's own code
             return None, unkept(result, error)
         if len(kept) > self._limits.result:
