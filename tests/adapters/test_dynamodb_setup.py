@@ -16,9 +16,7 @@ from longshore_adapters.dynamodb import ADAPTER, schema
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("aws_environment")
-
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("aws_environment")]
 
 
 @pytest.fixture

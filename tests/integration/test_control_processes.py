@@ -49,6 +49,7 @@ def becomes(shop: Shop, wanted: list[tuple[str, int]]) -> Callable[[], bool]:
 # ---- from the command line
 
 
+@pytest.mark.once
 def test_a_queue_paused_from_the_command_line_starts_nothing_until_it_is_resumed(
     shop: Shop,
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_queue_paused_from_the_command_line_starts_nothing_until_it_is_resumed
     ("verb", "seconds", "state"),
     [("drain", 4.0, ("succeeded", 1)), ("stop", 60.0, ("queued", 0))],
 )
+@pytest.mark.once
 def test_a_worker_is_ended_from_the_command_line(
     shop: Shop, verb: str, seconds: float, state: tuple[str, int]
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_worker_is_ended_from_the_command_line(
     assert workers(shop) == []
 
 
+@pytest.mark.once
 def test_workers_are_listed_resized_paused_and_resumed(shop: Shop) -> None:
     worker = shop.start("work", "--concurrency", "3")
     (entry,) = shop.until(lambda: workers(shop))
@@ -232,6 +235,7 @@ def test_a_worker_whose_terminal_goes_away_drains(shop: Shop, flags: tuple[str, 
 
 
 @pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+@pytest.mark.once
 def test_a_stop_file_drains_workers_and_keeps_others_from_starting(
     shop: Shop, flags: tuple[str, ...]
 ) -> None:
@@ -254,6 +258,7 @@ def test_a_stop_file_drains_workers_and_keeps_others_from_starting(
 
 
 @pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+@pytest.mark.once
 def test_of_two_singletons_the_second_does_not_start(shop: Shop, flags: tuple[str, ...]) -> None:
     first = shop.start("work", "--singleton", *flags)
     shop.until(lambda: workers(shop))
@@ -269,6 +274,7 @@ def test_of_two_singletons_the_second_does_not_start(shop: Shop, flags: tuple[st
     assert (elsewhere.returncode, third.returncode) == (0, 0)
 
 
+@pytest.mark.once
 def test_the_lock_of_a_killed_worker_is_free(shop: Shop) -> None:
     first = shop.start("work", "--lock-file", "one.lock")
     shop.until(lambda: workers(shop))

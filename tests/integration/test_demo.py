@@ -55,6 +55,7 @@ def test_every_file_is_once_in_the_log_with_its_real_sum_though_a_worker_was_kil
     assert 0 < demo.killed_after < demo.total
 
 
+@pytest.mark.once
 def test_the_command_says_what_became_of_every_task(tree: Path) -> None:
     printed = subprocess.run(  # our own command
         [sys.executable, "-m", "longshore", "demo", str(tree), "--json"],
@@ -72,6 +73,7 @@ def test_the_command_says_what_became_of_every_task(tree: Path) -> None:
     }
 
 
+@pytest.mark.once
 def test_the_commands_it_ends_with_work(tree: Path) -> None:
     command = [sys.executable, "-m", "longshore"]
     printed = subprocess.run(
@@ -87,6 +89,7 @@ def test_the_commands_it_ends_with_work(tree: Path) -> None:
     assert [(one.args, one.returncode) for one in ended if one.returncode] == []
 
 
+@pytest.mark.once
 def test_a_folder_without_files_is_done_at_once(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -59,6 +59,8 @@ def keep_the_lock(rounds: int) -> None:
     sum(range(rounds))
 """
 
+pytestmark = pytest.mark.once
+
 SETTINGS: Final = {
     "LONGSHORE_GRACE": "60s",
     "LONGSHORE_LEASE": "30s",

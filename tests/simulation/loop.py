@@ -76,14 +76,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._now
 
-    def call_soon(  # type: ignore[override]  # arguments of any kind are what a callback takes
+    def call_soon(  # type: ignore[override]  # a Step is all that anybody asks of a Handle # pyright: ignore[reportIncompatibleMethodOverride]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Step:
         step = Step(callback, args, copy_context() if context is None else context)
         self._ready.append(step)
         return step
 
-    def call_soon_threadsafe(  # type: ignore[override]  # as call_soon
+    def call_soon_threadsafe(  # type: ignore[override]  # as call_soon # pyright: ignore[reportIncompatibleMethodOverride]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Step:
         return self.call_soon(callback, *args, context=context)

@@ -610,7 +610,7 @@ def hunt(mutant: Mutant, seeds: int) -> dict[str, object]:
 
     for edit in mutant.edits:
         __import__(edit.module)
-    for seed in (FOUND_LATELY.get(mutant.name, 0), *range(seeds)):
+    for seed in dict.fromkeys([FOUND_LATELY.get(mutant.name, 0), *range(seeds)]):
         found = [one for one in simulate(seed).found if one.promise != "worker"]
         if found:
             return {"name": mutant.name, "seed": seed, "breaks": str(found[0])}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from longshore.queue import Queue
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.once, pytest.mark.timeout(180)]
 
 SHOP = """
 import logging
