@@ -1,31 +1,32 @@
 """POSTs to one address over connections that are kept, in the caller's thread.
 
 Of a request through the SDK's session for HTTP two thirds go to layers that find out the same each
-time. Here it goes by the standard library alone, under the SDK's TLS, and where there is a proxy
-the session itself sends. This module loads the SDK: import it when that is needed.
+time. Here connections are made as it makes them, by urllib3 and with its TLS, a request is one
+write, and where there is a proxy the session itself sends. This module loads the SDK: import it
+when that is needed.
 """
 
 from __future__ import annotations
 
 import socket
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from ssl import CERT_REQUIRED
+import ssl
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
 from botocore.utils import get_environ_proxies
-from urllib3.util import wait_for_read
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import is_connection_dropped, parse_url
 
+from longshore_adapters.sqs.answers import OK, read_answer
 from longshore_adapters.sqs.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from ssl import SSLContext
 
-OK: Final = 200
 _SOCKETS: Final[Any] = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -48,7 +49,7 @@ class Posts(Protocol):
 def posts_to(url: str, verify: Any) -> Posts:  # noqa: ANN401 - a path or True, as the SDK has it
     """Send to `url`, through a proxy where the environment names one for it."""
     proxies = get_environ_proxies(url)
-    if proxies.get(urlsplit(url).scheme):
+    if proxies.get(parse_url(url).scheme or ""):
         return ProxiedPosts(url, verify, proxies)
     return DirectPosts(url, verify)
 
@@ -58,17 +59,18 @@ class DirectPosts:
 
     def __init__(self, url: str, verify: Any, longest: float = _LONGEST) -> None:  # noqa: ANN401 - as above
         """Connect to nothing yet. `longest` are the seconds between two pieces of an answer."""
-        self._url = urlsplit(url)
-        self._context = _context(verify) if self._url.scheme == "https" else None
+        self._url = parse_url(url)
+        self._verify = verify
         self._longest = longest
+        self._begin = f"POST {self._url.request_uri} HTTP/1.1\r\nAccept-Encoding: identity"
         self._idle: list[HTTPConnection] = []
         self._most = _POOL
 
     def send(self, headers: Mapping[str, str], body: bytes) -> bytes | None:
         """Send over a connection that is kept, or a new one."""
         try:
-            return self._sent(headers, body)
-        except (HTTPException, OSError, ValueError):
+            return self._sent(self._written(headers, body))
+        except (HTTPError, HTTPException, OSError, ValueError):
             return None
 
     def close(self) -> None:
@@ -77,27 +79,36 @@ class DirectPosts:
         while (connection := self._idler(0)) is not None:
             connection.close()
 
-    def _sent(self, headers: Mapping[str, str], body: bytes) -> bytes | None:
+    def _written(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Put head and body together, which makes one write of them, and often one packet."""
+        given = {**headers, "Content-Length": len(body)}
+        head = "\r\n".join([self._begin, *[f"{name}: {text}" for name, text in given.items()]])
+        if head.count("\r") != len(given) + 1 or head.count("\n") != len(given) + 1:
+            message = "a header of more than one line"
+            raise ValueError(message)
+        return f"{head}\r\n\r\n".encode("latin-1") + body
+
+    def _sent(self, written: bytes) -> bytes | None:
         connection = self._taken()
         try:
-            connection.request("POST", self._url.path or "/", body, headers)
-            with connection.getresponse() as answer:
-                content = answer.read()
+            connection.sock.sendall(written)
+            answer = read_answer(connection.sock)
         except BaseException:
             connection.close()
             raise
-        self._given_back(connection)
-        return content if answer.status == OK else None
+        self._given_back(connection, may_stay=answer.stays)
+        return answer.content if answer.status == OK else None
 
     def _taken(self) -> HTTPConnection:
         while (connection := self._idler(-1)) is not None:
-            if not wait_for_read(connection.sock, timeout=0):  # there would be its end to read
+            if not is_connection_dropped(connection):  # pyright: ignore[reportArgumentType] - its class is of another type than its protocol
                 return connection
             connection.close()
         return self._connected()
 
-    def _given_back(self, connection: HTTPConnection) -> None:
-        if connection.sock is None:  # the answer was its last
+    def _given_back(self, connection: HTTPConnection, *, may_stay: bool) -> None:
+        if not may_stay:
+            connection.close()
             return
         self._idle.append(connection)
         if len(self._idle) > self._most and (oldest := self._idler(0)) is not None:
@@ -111,24 +122,20 @@ class DirectPosts:
             return None
 
     def _connected(self) -> HTTPConnection:
-        host, port, context = self._url.hostname or "", self._url.port, self._context
-        if context is None:
-            made = HTTPConnection(host, port, timeout=_CONNECTED)
-        else:
-            made = HTTPSConnection(host, port, timeout=_CONNECTED, context=context)
+        made = self._made()
         made.connect()
-        for option in _SOCKETS:
-            made.sock.setsockopt(*option)
         made.sock.settimeout(self._longest)
         return made
 
-
-def _context(verify: Any) -> SSLContext:  # noqa: ANN401 - as above
-    """TLS as the SDK has it; names are for us to have checked, which urllib3 does by itself."""
-    context: SSLContext = create_urllib3_context()
-    context.verify_mode, context.check_hostname = CERT_REQUIRED, True
-    context.load_verify_locations(get_cert_path(verify))
-    return context
+    def _made(self) -> HTTPConnection:
+        host, port = self._url.host or "", self._url.port
+        given: Any = {"timeout": _CONNECTED, "socket_options": _SOCKETS}
+        if self._url.scheme != "https":
+            return HTTPConnection(host, port, **given)
+        made = HTTPSConnection(host, port, ssl_context=create_urllib3_context(), **given)
+        made.assert_hostname = None  # it and those below are parameters only since urllib3 2
+        made.cert_reqs, made.ca_certs = ssl.CERT_REQUIRED, get_cert_path(self._verify)
+        return made
 
 
 class ProxiedPosts:
