@@ -351,7 +351,7 @@ async def test_a_queue_that_stays_silent_takes_nothing_from_others(
 
 
 async def test_a_consumer_of_an_empty_queue_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking, "EVERY", 0.01)
+    monkeypatch.setattr(taking, "EVERY", 0.1)
     broker = Broker()
 
     task = begun(broker.taking.receive(1, 5))
