@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +38,11 @@ class Scripted(ThreadingTCPServer):
         self.context = context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        if self.context is not None:
-            try:
+        with suppress(OSError), ExitStack() as stack:  # who does not believe us goes
+            if self.context is not None:
                 request = self.context.wrap_socket(request, server_side=True)
-            except OSError:  # who does not believe us
-                return
-        super().finish_request(request, client_address)
-        request.close()
+            stack.callback(request.close)
+            super().finish_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
