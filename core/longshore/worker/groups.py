@@ -15,12 +15,36 @@ if TYPE_CHECKING:
 
 
 class Groups:
-    """Which groups have a task under way, and which have one that goes back."""
+    """Which groups have a task under way, and which have one that goes back.
+
+    Batches are numbered as they are received: what was received before one of its group went back,
+    and is held only later because the log took its time, comes behind it as well.
+    """
 
     def __init__(self) -> None:
         """Start with none."""
         self._under_way: dict[str, Holding] = {}
         self._blocked: set[str] = set()
+        self._latest = 0
+        self._claimed: set[int] = set()
+        self._turned: dict[str, int] = {}
+
+    def received(self) -> int:
+        """Number a batch that is to be claimed."""
+        self._latest += 1
+        self._claimed.add(self._latest)
+        return self._latest
+
+    def claimed(self, batch: int) -> None:
+        """Forget a batch whose tasks are held now, and what only it had to be told."""
+        self._claimed.discard(batch)
+        oldest = min(self._claimed, default=self._latest + 1)
+        self._turned = {group: at for group, at in self._turned.items() if at >= oldest}
+
+    def follow(self, batch: int, group: str | None) -> None:
+        """Block a group of which one went back since a batch of it was received."""
+        if group is not None and self._turned.get(group, 0) >= batch:
+            self.block(group)
 
     def take_first(self, ready: deque[Holding]) -> Holding | None:
         """Take the first whose group has nothing under way; without a group any may begin.
@@ -44,6 +68,8 @@ class Groups:
         """Remember that one of the group goes back: those behind it are to follow."""
         if group is not None:
             self._blocked.add(group)
+            if self._claimed:
+                self._turned[group] = self._latest
 
     def take_blocked(self) -> frozenset[str]:
         """Answer the groups that were blocked, once."""

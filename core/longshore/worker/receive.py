@@ -202,7 +202,8 @@ class Receiver:
             self._admission.found(self.name)
             self._slots.expect(self.name, len(deliveries))
             earlier = self._taking
-            self._taking = asyncio.ensure_future(self._taker.take(deliveries, earlier))
+            batch = self._slots.groups.received()
+            self._taking = asyncio.ensure_future(self._taker.take(deliveries, batch, earlier))
             self._taking.add_done_callback(partial(self._took, asyncio.current_task()))
             # Only what is fetched ahead is fetched meanwhile: slots are shared among the queues.
             pending = earlier if self._slots.ahead else self._taking

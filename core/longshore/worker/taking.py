@@ -70,9 +70,12 @@ class Taker:
         self.leaving = False
 
     async def take(
-        self, deliveries: Sequence[Delivery], earlier: asyncio.Task[None] | None
+        self, deliveries: Sequence[Delivery], batch: int, earlier: asyncio.Task[None] | None
     ) -> None:
-        """Claim what there is room for; the rest, as another queue was faster, goes back."""
+        """Claim what there is room for; the rest, as another queue was faster, goes back.
+
+        `batch` is the number that the groups gave to what was received.
+        """
         back: Sequence[Delivery] = ()
         claimed: list[tuple[Bid, Claimed, float]] = []
         try:
@@ -89,7 +92,8 @@ class Taker:
         finally:
             # What was counted until here is held from here on: nothing is awaited in between.
             self.slots.expect(self.port.name, -len(deliveries))
-            lost = self._hold(claimed)
+            lost = self._hold(claimed, batch)
+            self.slots.groups.claimed(batch)
             self.slots.changed.set()
             self._begin()
         if lost:
@@ -127,12 +131,16 @@ class Taker:
             for bid, answer in zip(fresh, answers, strict=True)
         ]
 
-    def _hold(self, claimed: Sequence[tuple[Bid, Claimed, float]]) -> list[tuple[Bid, Claimed]]:
+    def _hold(
+        self, claimed: Sequence[tuple[Bid, Claimed, float]], batch: int
+    ) -> list[tuple[Bid, Claimed]]:
         """Hold what was won, or is another copy of what is held; answer the rest."""
         lost: list[tuple[Bid, Claimed]] = []
         for bid, answer, since in claimed:
             if answer.answer in _OURS:
-                self.slots.add(self._holding(bid, answer, since))
+                held = self._holding(bid, answer, since)
+                self.slots.add(held)
+                self.slots.groups.follow(batch, held.group)
             elif answer.answer is not Answer.BUSY or not self._keep_copy(bid):
                 lost.append((bid, answer))
                 if answer.until is not None and not answer.armed:

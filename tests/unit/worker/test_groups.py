@@ -135,6 +135,53 @@ async def test_what_another_worker_holds_sends_back_what_comes_behind_it(
     assert (await yard.outcomes(second))[0] == "given_back"
 
 
+class SecondHeld:
+    """A gate behind which the second claim waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.claims = 0
+        self.let = asyncio.Event()
+
+    async def through(self, verb: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        if verb == "claim":
+            self.claims += 1
+            if self.claims == 2:
+                await self.let.wait()
+        return await call()
+
+
+async def test_what_was_received_before_one_of_its_group_went_back_comes_behind_it(
+    yard: Yard,
+) -> None:
+    # given a task that runs, and the next of its group, whose claim the log is slow to answer
+    fail, gate = asyncio.Event(), SecondHeld()
+    begun: list[str] = []
+
+    async def handler(ctx: Context, name: str) -> None:
+        begun.append(name)
+        if name == "a1" and ctx.attempt == 1:
+            await fail.wait()
+            raise RetryLater("1 minute")
+
+    yard.ports = replace(yard.ports, task_log=GatedTaskLog(yard.ports.task_log, gate))
+    task = yard.task(handler)
+    options = EnqueueOptions(tenant="a")
+    first = await yard.enqueue(task, "a1", options=options)
+    async with yard.working(concurrency=10, prefetch=10):
+        await yard.until(lambda: begun == ["a1"])
+        second = await yard.enqueue(task, "a2", options=options)
+        await yard.until(lambda: gate.claims == 2)
+
+        # when the first goes back before the second is held
+        fail.set()
+        await yard.reaches(first, "retrying")
+        gate.let.set()
+        await yard.until(lambda: yard.has_ended(2), moving=True)
+
+    # then it goes back as well
+    assert (await yard.outcomes(second))[0] == "given_back"
+
+
 async def lose(yard: Yard, *tasks: TaskId) -> None:
     """Let a worker claim tasks and die, so that each has its last try before it."""
     yard.policy = Policy(max_rescues=1)
