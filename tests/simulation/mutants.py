@@ -537,8 +537,8 @@ BEYOND_THE_MODEL: Final = (
         "what comes behind a task of its group that goes back is run",
         (
             _GROUPS,
-            "        if group is not None:\n            self._blocked.add(group)",
-            "        pass",
+            "            self._blocked.add(group)\n",
+            "",
         ),
     ),
     _mutant(
