@@ -223,6 +223,7 @@ def test_a_worker_whose_terminal_goes_away_drains(shop: Shop, flags: tuple[str, 
     os.close(theirs)
     shop.until((shop.folder / "log-0").exists)
     shop.until_said("[PROCESSING] nap")
+    shop.until(lambda: len(workers(shop)) == (2 if flags else 1))  # none is just starting
 
     os.close(ours)
 

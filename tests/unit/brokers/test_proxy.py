@@ -16,7 +16,7 @@ from tests.brokers.proxy import Proxy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SOON = 5.0
+SOON = 20.0
 A_MOMENT = 0.2
 LARGE = 4_000_000
 
