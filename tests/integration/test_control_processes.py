@@ -9,7 +9,7 @@ import pty
 import signal
 import subprocess
 import termios
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 import pytest
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["shop"]
+
+SLOW_TO_START: Final = """
+
+def _wait_for_go() -> None:
+    import os
+    Path(f"born-{os.getpid()}").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+
+__import__("os").register_at_fork(after_in_child=_wait_for_go)
+"""
 
 pytestmark = pytest.mark.timeout(120)  # several processes each, which begin late on a busy machine
 
@@ -207,6 +218,33 @@ def test_under_nohup_a_hup_does_nothing(shop: Shop) -> None:
 @pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
 def test_a_worker_whose_terminal_goes_away_drains(shop: Shop, flags: tuple[str, ...]) -> None:
     shop.enqueue("nap", 2.0)
+    worker, terminal = on_terminal(shop, *flags)
+    shop.until_said("[PROCESSING] nap")
+
+    os.close(terminal)
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "Traceback" not in shop.log()
+    assert tasks(shop) == [("succeeded", 1)]
+
+
+@pytest.mark.once
+def test_processes_whose_terminal_goes_away_while_they_start_end_well(shop: Shop) -> None:
+    with (shop.folder / f"{shop.module}.py").open("a", encoding="utf-8") as app:
+        app.write(SLOW_TO_START)
+    worker, terminal = on_terminal(shop, "--processes", "2")
+    shop.until(lambda: len(list(shop.folder.glob("born-*"))) == 2)
+
+    os.close(terminal)
+    shop.until_said("stopping 2 worker processes")
+    (shop.folder / "go").touch()
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+    assert "ended with exit code" not in shop.log().replace("ended with exit code 0", "")
+
+
+def on_terminal(shop: Shop, *flags: str) -> tuple[subprocess.Popen[str], int]:
+    """A worker that a terminal controls, and our end of that terminal."""
     ours, theirs = pty.openpty()
     worker = subprocess.Popen(
         shop.command("work", "--output", "log-0", *flags),
@@ -222,14 +260,7 @@ def test_a_worker_whose_terminal_goes_away_drains(shop: Shop, flags: tuple[str, 
     shop.started.append(worker)
     os.close(theirs)
     shop.until((shop.folder / "log-0").exists)
-    shop.until_said("[PROCESSING] nap")
-    shop.until(lambda: len(workers(shop)) == (2 if flags else 1))  # none is just starting
-
-    os.close(ours)
-
-    assert worker.wait(PATIENCE) == ExitCode.OK
-    assert "Traceback" not in shop.log()
-    assert tasks(shop) == [("succeeded", 1)]
+    return worker, ours
 
 
 # ---- files
