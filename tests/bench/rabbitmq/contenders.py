@@ -72,6 +72,8 @@ NEIGHBOURS: Final = (
     ),
 )
 EVERYBODY: Final = (RAW, OURS, LOGGED, *NEIGHBOURS)
+HOLDERS: Final = tuple(one for one in NEIGHBOURS if one.name in {"dramatiq", "celery"})
+"""Neighbours that can delay a task as they come, and hold it in the worker until it is due."""
 
 
 def settings(place: Place, queue: Queue, one: Contender) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What tasks that wait for their time cost a worker in memory: they wait in the log."""
+"""What tasks that wait for their time cost a worker in memory: ours wait in the log."""
 
 from __future__ import annotations
 
@@ -10,18 +10,34 @@ from tests.bench import journal
 from tests.bench.figures import Measured
 from tests.bench.processes import produced, running, until
 from tests.bench.rabbitmq.beside import counted, told_of
-from tests.bench.rabbitmq.contenders import LOGGED, logged
+from tests.bench.rabbitmq.contenders import HOLDERS, LOGGED, logged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psutil
+
     from longshore.bench.footprint import Memory
+    from tests.bench.contender import Contender
     from tests.bench.rabbitmq.place import Place
 
 _LOOKS: Final = 8
 _LOOK: Final = 0.5
+_REST: Final = 131_072
+"""Bytes by which a worker that still takes what was sent grows in a second, at least."""
 
 
-def memory(place: Place, tasks: int) -> Measured:
-    """Weigh a worker before and while tasks wait that are due in an hour."""
+def memory(place: Place, tasks: int, holders: Sequence[Contender] = HOLDERS) -> Measured:
+    """Weigh a worker before and while tasks wait that are due in an hour; neighbours likewise."""
+    ours = _ours(place, tasks)
+    theirs = {
+        f"growth_{one.name}": _grown(place, tasks, one) for one in holders if one.is_installed
+    }
+    missing = tuple(f"{one.text} is not installed" for one in holders if not one.is_installed)
+    return Measured(figures={**ours.figures, **theirs}, counts=ours.counts, missing=missing)
+
+
+def _ours(place: Place, tasks: int) -> Measured:
     with place.queue() as queue:
         told, folder = told_of(place, queue, LOGGED, "one")
         produced(LOGGED, told, folder, range(1))
@@ -47,6 +63,18 @@ def memory(place: Place, tasks: int) -> Measured:
     return Measured(figures=figures, counts=counts)
 
 
+def _grown(place: Place, tasks: int, one: Contender) -> float:
+    """Bytes by which a neighbour's worker grows until it has taken what it takes."""
+    with place.queue() as queue:
+        told, folder = told_of(place, queue, one, "one")
+        produced(one, told, folder, range(1))
+        with running(one.command, told, folder) as worker:
+            until(worker, folder, 1)
+            before = _at_rest(worker)
+            produced(one, told | {"BENCH_HOW": "later"}, folder, range(tasks))
+            return float(_at_rest(worker) - before)
+
+
 def _weighed(pid: int) -> Memory:
     """The most that it weighs while its scheduler looks at the log a few times."""
     weights: list[Memory] = []
@@ -54,3 +82,17 @@ def _weighed(pid: int) -> Memory:
         weights.append(memory_of(pid))
         time.sleep(_LOOK)
     return max(weights)
+
+
+def _at_rest(worker: psutil.Process) -> int:
+    """Resident bytes of a worker and all below it, once they grow no more."""
+    before, now = 0, _resident(worker)
+    while now > before + _REST:
+        time.sleep(1)
+        before, now = now, _resident(worker)
+    return now
+
+
+def _resident(worker: psutil.Process) -> int:
+    every = (worker, *worker.children(recursive=True))
+    return sum(memory_of(each.pid).resident for each in every)

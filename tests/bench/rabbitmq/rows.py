@@ -7,7 +7,7 @@ from typing import Final
 from tests.bench.contender import names
 from tests.bench.figures import Figure, Row
 from tests.bench.rabbitmq import memory, pickup, speed
-from tests.bench.rabbitmq.contenders import EVERYBODY
+from tests.bench.rabbitmq.contenders import EVERYBODY, HOLDERS
 from tests.bench.rabbitmq.place import Place
 
 _NAMES: Final = names(EVERYBODY)
@@ -80,6 +80,7 @@ ROWS: Final[tuple[Row[Place], ...]] = (
             Figure("waiting", "resident while they wait", "MB"),
             Figure("own_before", "its own before", "MB"),
             Figure("own_waiting", "its own while they wait", "MB"),
+            *(Figure(f"growth_{name}", f"{text}: growth", "MB") for name, text in names(HOLDERS)),
         ),
         measure=memory.memory,
         tasks=100_000,

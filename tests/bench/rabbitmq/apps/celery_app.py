@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import PREFETCH, QUEUE, URL, load, on_threads
+from tests.bench.rabbitmq.apps.load import DELAY, HOW, PREFETCH, QUEUE, URL, load, on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -45,5 +45,6 @@ noop: Any = app.task(name="noop", ignore_result=True)(_noop)
 @contextmanager
 def producing() -> Generator[Callable[[range], object]]:
     """Send one by one, or so on several threads."""
-    yield on_threads(lambda number: noop.delay(*load(number)))
+    later = DELAY if HOW == "later" else None
+    yield on_threads(lambda number: noop.apply_async(load(number), countdown=later))
     app.close()

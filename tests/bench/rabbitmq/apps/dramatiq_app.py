@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import QUEUE, URL, load, on_threads
+from tests.bench.rabbitmq.apps.load import DELAY, HOW, QUEUE, URL, load, on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+_MS = 1000
 dramatiq: Any = import_module("dramatiq")
 broker: Any = import_module("dramatiq.brokers.rabbitmq").RabbitmqBroker(
     url=f"amqp://{URL}/%2F", confirm_delivery=True
@@ -41,5 +42,6 @@ noop: Any = dramatiq.actor(queue_name=QUEUE, actor_name="noop")(_noop)
 @contextmanager
 def producing() -> Generator[Callable[[range], object]]:
     """Send one by one, or so on several threads: each has a connection of its own."""
-    yield on_threads(lambda number: noop.send(*load(number)))
+    delay = DELAY * _MS if HOW == "later" else None
+    yield on_threads(lambda number: noop.send_with_options(args=load(number), delay=delay))
     broker.close()

@@ -18,6 +18,8 @@ URL: Final = f"guest:guest@127.0.0.1:{os.environ.get('BENCH_PORT', '0')}"
 QUEUE: Final = os.environ.get("BENCH_QUEUE", "")
 HOW: Final = os.environ.get("BENCH_HOW", "many")
 """`many`: as fast as it can be sent. `one`: each confirmed before the next. `later`: due later."""
+DELAY: Final = 3600
+"""Seconds until what is sent `later` is due."""
 PREFETCH: Final = 200
 _THREADS: Final = 8
 _AT_ONCE: Final = 500

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from longshore import Longshore
 from longshore.wiring import open_ports
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import HOW, load
+from tests.bench.rabbitmq.apps.load import DELAY, HOW, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -51,5 +51,5 @@ def one_by_one(numbers: range) -> None:
 
 def later(numbers: range) -> None:
     """Send what is to run in an hour."""
-    delayed = noop.using(delay="1h")
+    delayed = noop.using(delay=f"{DELAY}s")
     app.enqueue_many(delayed.message(*load(number)) for number in numbers)
