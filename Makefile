@@ -54,7 +54,7 @@ bench: .venv/.dev ## measure tasks per second, beside huey
 .PHONY: test
 test: ready ## run every test, on the newest and the oldest Python at hand
 	@$(FIRST)/bin/python --version
-	@$(FIRST)/bin/python -m pytest $(spread) tests/unit --cov --cov-report=term
+	@$(FIRST)/bin/python -m pytest $(spread) tests/unit
 	@$(FIRST)/bin/python -m pytest $(spread) --ignore=tests/unit
 	@$(if $(ONE_RUN),,$(if $(NEWEST_PYTHON),$(second_run),$(no_second_run)))
 
@@ -68,12 +68,11 @@ needed: .venv/.dev
 # Three times as many workers as CI has cores, because tests wait for more than half their time; who has nothing left takes from others.
 spread := -n 6 --dist worksteal
 
-# The newest Python runs every test. Branches are counted in the unit tests alone: before Python 3.14
-# that takes as much processor time as the tests.
+# The newest Python runs every test; those of parts first, which chaos beside them would slow.
 FIRST := $(if $(NEWEST_PYTHON),.venv-$(NEWEST),.venv)
 
-# The second run is for what differs between Pythons, so it measures no coverage, and leaves out
-# what is marked `once`: simulation, model and chaos.
+# The second run is for what differs between Pythons, so it leaves out what is marked `once`:
+# simulation, model and chaos.
 define second_run
 $(BIN)/python --version
 @$(BIN)/python -m pytest $(spread) -m "not once"
@@ -83,6 +82,11 @@ define no_second_run
 echo 'No Python $(NEWEST) was found, so the tests did not run on it; CI fails here: put python$(NEWEST) on the PATH, or waive it with NEWEST= in the environment.'
 @[ -z "$${CI:-}" ]
 endef
+
+# Nothing is decided by it, and before Python 3.14 counting branches takes as long as the tests.
+.PHONY: coverage
+coverage: .venv/.dev ## show which lines and branches the unit tests reach
+	@$(BIN)/python -m pytest $(spread) tests/unit --cov --cov-report=term
 
 # Seeds of the simulation; CI runs the first 2,000 of them with the tests.
 SEEDS ?= 2000
