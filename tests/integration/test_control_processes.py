@@ -243,9 +243,34 @@ def test_processes_whose_terminal_goes_away_while_they_start_end_well(shop: Shop
     assert "ended with exit code" not in shop.log().replace("ended with exit code 0", "")
 
 
-def on_terminal(shop: Shop, *flags: str) -> tuple[subprocess.Popen[str], int]:
+@pytest.mark.once
+@pytest.mark.parametrize("flags", [(), ("--processes", "2")], ids=["one", "two"])
+def test_a_worker_that_ignores_hup_outlives_its_terminal(
+    shop: Shop, flags: tuple[str, ...]
+) -> None:
+    """As under nohup, which leaves it what it has written to the terminal."""
+    count = 2 if flags else 1
+    worker, terminal = on_terminal(shop, *flags, hup=signal.SIG_IGN)
+    shop.until(lambda: len(workers(shop)) == count)
+
+    os.close(terminal)
+    shop.enqueue("add", 1)
+    shop.until(becomes(shop, [("succeeded", 1)]))
+    worker.terminate()
+
+    assert worker.wait(PATIENCE) == ExitCode.OK
+
+
+def on_terminal(
+    shop: Shop, *flags: str, hup: signal.Handlers = signal.SIG_DFL
+) -> tuple[subprocess.Popen[str], int]:
     """A worker that a terminal controls, and our end of that terminal."""
     ours, theirs = pty.openpty()
+
+    def controlled() -> None:
+        signal.signal(signal.SIGHUP, hup)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     worker = subprocess.Popen(
         shop.command("work", "--output", "log-0", *flags),
         cwd=shop.folder,
@@ -255,7 +280,7 @@ def on_terminal(shop: Shop, *flags: str) -> tuple[subprocess.Popen[str], int]:
         stderr=theirs,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other way
+        preexec_fn=controlled,  # noqa: PLW1509 - no other way
     )
     shop.started.append(worker)
     os.close(theirs)

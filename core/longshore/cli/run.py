@@ -179,6 +179,7 @@ async def _work(
     from longshore.telemetry import end_process  # noqa: PLC0415 - as above
     from longshore.wiring import policy_of, worker_options  # noqa: PLC0415 - as above
     from longshore.worker import Worker  # noqa: PLC0415 - as above
+    from longshore.worker.hangup import Hangup  # noqa: PLC0415 - as above
 
     options = replace(
         worker_options(settings, (task.spec.queue,)),
@@ -191,7 +192,7 @@ async def _work(
         memory_limit=None,
     )
     worker = Worker(ports, app.registry, policy_of(settings), options, open_ports=again)
-    with stopping(worker):
+    with stopping(worker, Hangup()):
         stopped = await worker.run()
     if stopped.stuck:
         end_process()

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from longshore.cli.admin import Admin
@@ -44,12 +44,14 @@ class Serving:
     """Runs a worker in this process until it ends, once.
 
     `options` is called in the process that runs the worker: its name holds the process's id.
+    `hangup` is made where this is, before a fork: a child may begin when the terminal has gone.
     """
 
     settings: Settings
     registry: TaskRegistry
     options: Callable[[], WorkerOptions]
     tell: Callable[[Stopped], None]
+    hangup: Hangup = field(default_factory=Hangup)
 
     def __call__(self, lifeline: int | None = None, listener: socket.socket | None = None) -> int:
         """Serve, and answer the exit code.
@@ -82,10 +84,11 @@ class Serving:
                 open_ports=(lambda: open_ports(settings, telemetry=telemetry)) if shared else None,
                 pulse=admin.pulse,
             )
-            with stopping(worker, lifeline) as asked, announcing(worker, lifeline):
+            with stopping(worker, self.hangup, lifeline) as asked, announcing(worker, lifeline):
                 async with admin.asking(ports):
                     stopped = await worker.run()
         code = code_of_stop(stopped.reason)
+        self.hangup.let_go()  # else what cannot be written would become the exit code
         self.tell(stopped)
         if telemetry is not None:  # what follows may leave without looking back
             telemetry.close()
@@ -115,13 +118,13 @@ def announcing(worker: Worker, lifeline: int | None) -> Generator[None]:
 
 
 @contextmanager
-def stopping(worker: Worker, lifeline: int | None = None) -> Generator[Asked]:
+def stopping(worker: Worker, hangup: Hangup, lifeline: int | None = None) -> Generator[Asked]:
     """Drain at the first stop signal, hurry at the second; the third ends the process.
 
     USR2 pauses, CONT resumes, and HUP drains and then begins anew, which is the supervisor's
     matter where there is one.
     """
-    asked = Asked(worker)
+    asked = Asked(worker, hangup)
     loop = asyncio.get_running_loop()
     for each in STOP_SIGNALS:
         loop.add_signal_handler(each, asked.by_signal)
@@ -150,11 +153,11 @@ class Asked:
     supervisor as well, in either order. So the larger count holds.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, hangup: Hangup) -> None:
         """Nobody has asked."""
         self._worker = worker
         self._asked = self._signals = self._bytes = 0
-        self.hangup = Hangup()
+        self.hangup = hangup
         self.reload = False
 
     def by_signal(self) -> None:
