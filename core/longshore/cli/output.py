@@ -148,8 +148,14 @@ class Output:
 
 def abandon_output() -> None:
     """Nobody reads any more: let the interpreter's last flush go nowhere."""
+    _abandon(sys.stdout)
+
+
+def _abandon(stream: IO[str]) -> None:
     with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def flush() -> None:
@@ -186,5 +192,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, head: 
 
 def _say(text: str, *, color: bool | None = None) -> None:
     """Write on standard error; a terminal that is gone changes no exit code."""
-    with suppress(OSError):
+    try:
         click.echo(text, err=True, color=color)
+    except OSError:
+        _abandon(sys.stderr)  # what was not written waits there, and would fail the last flush

@@ -26,19 +26,19 @@ class Groups:
         self._under_way: dict[str, Holding] = {}
         self._blocked: set[str] = set()
         self._latest = 0
-        self._claimed: set[int] = set()
+        self._claiming: set[int] = set()
         self._turned: dict[str, int] = {}
 
     def received(self) -> int:
         """Number a batch that is to be claimed."""
         self._latest += 1
-        self._claimed.add(self._latest)
+        self._claiming.add(self._latest)
         return self._latest
 
     def claimed(self, batch: int) -> None:
         """Forget a batch whose tasks are held now, and what only it had to be told."""
-        self._claimed.discard(batch)
-        oldest = min(self._claimed, default=self._latest + 1)
+        self._claiming.discard(batch)
+        oldest = min(self._claiming, default=self._latest + 1)
         self._turned = {group: at for group, at in self._turned.items() if at >= oldest}
 
     def follow(self, batch: int, group: str | None) -> None:
@@ -68,7 +68,7 @@ class Groups:
         """Remember that one of the group goes back: those behind it are to follow."""
         if group is not None:
             self._blocked.add(group)
-            if self._claimed:
+            if self._claiming:
                 self._turned[group] = self._latest
 
     def take_blocked(self) -> frozenset[str]:

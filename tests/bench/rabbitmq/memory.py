@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from longshore.bench.footprint import memory_of
 from tests.bench import journal
 from tests.bench.figures import Measured
-from tests.bench.processes import produced, running, until
+from tests.bench.processes import RoundError, produced, running, until
 from tests.bench.rabbitmq.beside import counted, told_of
 from tests.bench.rabbitmq.contenders import HOLDERS, LOGGED, logged
 
@@ -72,7 +72,10 @@ def _grown(place: Place, tasks: int, one: Contender) -> float:
             until(worker, folder, 1)
             before = _at_rest(worker)
             produced(one, told | {"BENCH_HOW": "later"}, folder, range(tasks))
-            return float(_at_rest(worker) - before)
+            after = _at_rest(worker)
+        if (ran := journal.made(folder / "runs")) != 1:
+            raise RoundError(f"{ran - 1} tasks of {one.name} did not wait for their time", folder)
+        return float(after - before)
 
 
 def _weighed(pid: int) -> Memory:

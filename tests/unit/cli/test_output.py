@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from longshore.cli.output import Output, printable, to_json
+from longshore.cli.output import Output, flush, printable, to_json
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,16 @@ def test_where_standard_error_is_gone_nothing_is_said_and_nothing_fails(
     output.note("stopped")
     output.problem("broken", kind="Error")
     output.traceback(ValueError("broken"))
+
+
+def test_what_a_terminal_that_is_gone_did_not_take_fails_no_later_flush(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w", buffering=1) as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        os.close(ours)
+
+        Output().note("nobody reads this")
+
+        flush()
