@@ -97,4 +97,4 @@ class Admin:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    return Bounds(stall=settings.stall_limit, block=settings.block_limit)
+    return Bounds.of(stall=settings.stall_limit, block=settings.block_limit)

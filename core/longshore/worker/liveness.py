@@ -8,9 +8,10 @@ A process is dead when nothing but a restart helps. That is so when
    somebody asks, so that nothing is paid for it otherwise;
 2. or a handler holds it for longer than it may: its own timeout and `PATIENCE` seconds to end, or,
    where it has none, `block` since the loop last came round;
-3. or a poll, or the renewal of leases, has not ended `HANGS` times `stall` after it should have.
-   One that fails has ended: a server that is away kills nobody. Adapters give up on one that hangs.
-   Time that the loop stood still does not count, where they need it.
+3. or a poll, or the renewal of leases, has not ended `hang` after it should have. One that fails
+   has ended: a server that is away kills nobody. Adapters give up on one that hangs, or on a file
+   that somebody else keeps locked, and are given the time for it. Time that the loop stood still
+   does not count, where they need it.
 
 What a handler does on a thread or in a child process holds no loop, and so never counts.
 Compiled code that keeps Python's lock keeps every thread from answering, this one too.
@@ -22,6 +23,7 @@ import asyncio
 import sys
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from longshore.context import current
@@ -31,14 +33,14 @@ from longshore.worker.stuck import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import timedelta
     from types import FrameType
 
     from longshore.context import Context
     from longshore.worker.pulse import Part, Pulse
 
-HANGS: Final = 10
-"""A call to a server counts as hanging after this many times `stall`."""
+_HANGS: Final = 10
+_GIVES_UP: Final = timedelta(minutes=1)
+"""Longer than every adapter's own timeouts: a restart would not help a call within them."""
 _STACK: Final = 12
 _STEP: Final = asyncio.Handle._run.__code__  # noqa: SLF001 - nothing public tells whose step it is
 _STARTED: Final = frozenset({"running", "paused"})
@@ -59,16 +61,24 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How long a loop may stand still: by our own code's fault, and by a handler's."""
+    """How long a loop may stand still, by our own code's fault and by a handler's.
+
+    And how long after its time a call to a server may `hang`.
+    """
 
     stall: timedelta
     block: timedelta
+    hang: timedelta
+
+    @classmethod
+    def of(cls, *, stall: timedelta, block: timedelta) -> Bounds:
+        """These, and ten times `stall` for a call that hangs, though never below a minute."""
+        return cls(stall=stall, block=block, hang=max(_HANGS * stall, _GIVES_UP))
 
 
 def is_live(pulse: Pulse, bounds: Bounds) -> Verdict:
     """Judge the loop, the polls and the renewal of leases. Call from any other thread."""
     now = pulse.clock.monotonic()
-    stall = bounds.stall.total_seconds()
     facts: dict[str, Any] = {
         "state": pulse.state(),
         "loop": _ages(pulse.loop, now),
@@ -76,12 +86,12 @@ def is_live(pulse: Pulse, bounds: Bounds) -> Verdict:
         "polls": {name: _ages(part, now) for name, part in sorted(pulse.polls.items())},
     }
     problems: list[str] = []
-    stands = (late := pulse.loop.overdue(now)) > stall
+    stands = (late := pulse.loop.overdue(now)) > bounds.stall.total_seconds()
     if stands:
         problems += _of_loop(pulse, bounds, late, facts)
     for what, part in pulse.calls.items():
         judged = part.apart or not stands
-        if judged and (late := part.overdue(now)) > HANGS * stall:
+        if judged and (late := part.overdue(now)) > bounds.hang.total_seconds():
             problems.append(f"{what} should have ended {late:.1f} s ago")
     return Verdict(problems=tuple(problems), facts=facts)
 

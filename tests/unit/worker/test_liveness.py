@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from longshore.clock import SystemClock
+from longshore.clock import ManualClock, SystemClock
 from longshore.worker import Worker, WorkerOptions
 from longshore.worker.liveness import Bounds, is_live, is_ready
 from longshore.worker.pulse import Pulse
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.unit.yard import Yard
 
 STALL = timedelta(seconds=0.1)
-BOUNDS = Bounds(stall=STALL, block=timedelta(hours=1))
+BOUNDS = Bounds(stall=STALL, block=timedelta(hours=1), hang=10 * STALL)
 
 
 class Ahead(SystemClock):
@@ -206,14 +206,14 @@ def test_a_handler_on_a_thread_does_not_hold_the_loop() -> None:
         end = time.monotonic() + 1.0
         verdicts = []
         while time.monotonic() < end:
-            verdicts.append(one.live(Bounds(stall=timedelta(seconds=0.5), block=STALL)).ok)
+            verdicts.append(one.live(replace(BOUNDS, stall=timedelta(seconds=0.5), block=STALL)).ok)
             time.sleep(0.05)
 
         assert all(verdicts)
 
 
 def test_a_handler_without_a_timeout_may_hold_the_loop_for_so_long_and_no_longer() -> None:
-    bounds = Bounds(stall=STALL, block=timedelta(seconds=60))
+    bounds = replace(BOUNDS, block=timedelta(seconds=60))
     with watched() as one:
 
         async def blocks() -> None:
@@ -231,7 +231,7 @@ def test_a_handler_without_a_timeout_may_hold_the_loop_for_so_long_and_no_longer
 
 
 def test_a_handler_with_a_timeout_may_hold_the_loop_until_it_has_had_time_to_end() -> None:
-    bounds = Bounds(stall=STALL, block=timedelta(seconds=1))
+    bounds = replace(BOUNDS, block=timedelta(seconds=1))
     with watched() as one:
 
         async def blocks() -> None:
@@ -283,6 +283,24 @@ def test_a_poll_that_neither_answers_nor_fails_is_dead_in_the_end() -> None:
 
         assert before.ok
         assert "the poll of queue 'default' should have ended" in after.problems[0]
+
+
+@pytest.mark.parametrize("stall", [timedelta(milliseconds=500), timedelta(seconds=30)])
+def test_a_poll_may_wait_as_long_as_its_adapter_does_however_short_the_stall_limit(
+    stall: timedelta,
+) -> None:
+    clock = ManualClock()
+    pulse = Pulse(clock)
+    bounds = Bounds.of(stall=stall, block=timedelta(hours=1))
+    pulse.poll("default").expect(2.0)
+
+    clock.advance(timedelta(seconds=60))  # a file that another process has locked, say
+    waiting = is_live(pulse, bounds)
+    clock.advance(timedelta(minutes=5))
+    hanging = is_live(pulse, bounds)
+
+    assert waiting.problems == ()
+    assert hanging.problems == ("the poll of queue 'default' should have ended 358.0 s ago",)
 
 
 def test_a_worker_that_drains_is_alive_and_not_ready() -> None:
