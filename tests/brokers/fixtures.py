@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
+from uuid import uuid4
 
 import pytest
 
 from tests.brokers.private import PrivateBroker, PrivateServer, dynamodb_in_files
-from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS, RABBITMQ
+from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, POSTGRES, PROMETHEUS, RABBITMQ
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
@@ -52,6 +53,23 @@ def dynamodb_url() -> str:
 def rabbitmq_url() -> str:
     """URL of RabbitMQ with its account. Shared, so a test names its queues anew."""
     return endpoint(RABBITMQ, "rabbitmq://guest:guest@")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of PostgreSQL with its account. Shared, so a test has a schema of its own."""
+    return endpoint(POSTGRES, "postgresql://postgres@") + "/postgres"
+
+
+@pytest.fixture
+def postgres_schema(postgres_url: str) -> Iterator[str]:
+    """URL of a schema with fresh tables, which goes with the test."""
+    from longshore_adapters.postgres import ADAPTER  # noqa: PLC0415 - an extra, which few tests need
+
+    url = f"{postgres_url}?schema=test_{uuid4().hex}"
+    ADAPTER.init(url)
+    yield url
+    ADAPTER.deinit(url)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,90 @@
+"""Connections to a server: opening one, and not waiting for ever for its answers."""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import psycopg
+
+from longshore_adapters.postgres import errors
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+
+    from longshore_adapters.postgres.options import Options
+
+T = TypeVar("T")
+
+ANSWER: Final = 30.0
+"""Seconds that the server has for an answer."""
+_STATEMENT: Final = "25s"
+_LOCK: Final = "10s"
+"""The server gives up by itself before, and says why."""
+
+_SETTINGS: Final = {
+    "timezone": "UTC",
+    "client_encoding": "UTF8",
+    "statement_timeout": _STATEMENT,
+    "lock_timeout": _LOCK,
+    "idle_in_transaction_session_timeout": _STATEMENT,
+    "default_transaction_isolation": r"read\ committed",
+    # Each statement has its index, and no plan that was made while the tables were empty may
+    # read them whole once they are full: so they are planned once, and always by the index.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+
+class Bounded(psycopg.Connection[Any]):
+    """Waits `ANSWER` seconds for an answer, where psycopg would wait for ever."""
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Wait for what is being done; `OperationalError` when it takes too long."""
+        return super().wait(gen, interval, ANSWER if timeout is None else timeout)
+
+
+class AsyncBounded(psycopg.AsyncConnection[Any]):
+    """The same for a loop."""
+
+    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Wait for what is being done; `OperationalError` when it takes too long."""
+        return await super().wait(gen, interval, ANSWER if timeout is None else timeout)
+
+
+def connect(options: Options) -> Bounded:
+    """Open a connection for use without a loop."""
+    try:
+        return Bounded.connect(**_parameters(options))
+    except psycopg.ProgrammingError as error:
+        raise errors.bad_uri() from error
+    except psycopg.Error as error:
+        raise errors.refused(error, options.address) from error
+
+
+async def aconnect(options: Options) -> AsyncBounded:
+    """Open a connection for the running loop."""
+    try:
+        return await AsyncBounded.connect(**_parameters(options))
+    except psycopg.ProgrammingError as error:
+        raise errors.bad_uri() from error
+    except psycopg.Error as error:
+        raise errors.refused(error, options.address) from error
+
+
+def is_quiet(connection: Bounded | AsyncBounded) -> bool:
+    """Whether nothing came unasked: of a connection that lay idle that is its end."""
+    if connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
+
+
+def _parameters(options: Options) -> dict[str, Any]:
+    settings = {"search_path": f"{options.schema},pg_catalog", **_SETTINGS}
+    told = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return {"conninfo": options.uri, "options": told, "autocommit": True}

@@ -1,0 +1,113 @@
+"""An open database: connections that are handed out and taken back, and who waits for messages."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from longshore.errors import ClosedError, UnavailableError
+from longshore_adapters.postgres.connection import aconnect, is_quiet
+from longshore_adapters.postgres.errors import AGAIN, translated
+from longshore_adapters.postgres.listening import Listener
+from longshore_adapters.postgres.session import Session
+from longshore_adapters.postgres.standing import ASK, Standing, check, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from longshore.clock import Clock
+    from longshore_adapters.postgres.connection import AsyncBounded
+    from longshore_adapters.postgres.options import Options
+
+T = TypeVar("T")
+_TRIES: Final = 10
+"""A deadlock undoes one of two, so that the other goes on; more than two need more tries."""
+
+
+class Database:
+    """What the ports of one backend share. Belongs to the loop it was opened in.
+
+    A pool that fills itself behind one's back would say that there is no connection; this one
+    opens each when it is needed, so that whoever needs it is told why there is none.
+    """
+
+    standing: Standing
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        """Prepare; nothing is touched yet."""
+        self.options = options
+        self.clock = clock
+        self.listener = Listener(options)
+        self._room = asyncio.Semaphore(options.pool)
+        self._idle: list[AsyncBounded] = []
+        self._open = True
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[Database]:
+        """Check server and tables; at the end let who waits end, and close what is not in use."""
+        try:
+            rows = await self.run(lambda s: s.all(ASK, table=table_of(self.options)))
+            self.standing = Standing(*rows[0])
+            check(self.standing, self.options)
+            yield self
+        finally:
+            self._open = False
+            await self.listener.close()
+            await self._drop_idle()
+
+    async def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Do `work` with a connection; again where somebody else was in its way."""
+        for _ in range(_TRIES):
+            async with self._borrowed() as connection:
+                session = self._session(connection)
+                try:
+                    done = await work(session)
+                    await session.wake()
+                except AGAIN:
+                    continue
+                except psycopg.Error as error:
+                    raise translated(error, self.options.address) from error
+                else:
+                    return done
+        message = f"the database {self.options.address} is too busy with these rows; try again"
+        raise UnavailableError(message)
+
+    def _session(self, connection: AsyncBounded) -> Session:
+        now = self.clock.now() if self.options.clock == "host" else None
+        return Session(connection, now, self.options.channel)
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncGenerator[AsyncBounded]:
+        async with self._room:
+            if not self._open:
+                raise self._closed()
+            connection = await self._connection()
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection)
+
+    async def _connection(self) -> AsyncBounded:
+        while self._idle:
+            connection = self._idle.pop()
+            if is_quiet(connection):
+                return connection
+            await connection.close()
+        return await aconnect(self.options)
+
+    async def _give_back(self, connection: AsyncBounded) -> None:
+        if self._open and connection.info.transaction_status is TransactionStatus.IDLE:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+    async def _drop_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"the database {self.options.address}")
