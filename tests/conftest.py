@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 # The conformance kit is a plain module to pytest; without this its asserts would fail wordlessly.
-pytest.register_assert_rewrite("longshore.conformance")
+pytest.register_assert_rewrite("longshore.conformance", "tests.adapters.walks")
 
 # The venv holds no bytecode until it is used, and tests start hundreds of processes, each of which
 # would compile the SDKs anew. `make` does the same.
