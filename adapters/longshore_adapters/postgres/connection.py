@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -10,6 +11,8 @@ import psycopg
 from longshore_adapters.postgres import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
     from psycopg.abc import PQGen
 
     from longshore_adapters.postgres.options import Options
@@ -22,12 +25,14 @@ _STATEMENT: Final = "25s"
 _LOCK: Final = "10s"
 """The server gives up by itself before, and says why."""
 
-_SETTINGS: Final = {
-    "timezone": "UTC",
-    "client_encoding": "UTF8",
+_TIMEOUTS: Final = {
     "statement_timeout": _STATEMENT,
     "lock_timeout": _LOCK,
     "idle_in_transaction_session_timeout": _STATEMENT,
+}
+_SETTINGS: Final = {
+    "timezone": "UTC",
+    "client_encoding": "UTF8",
     "default_transaction_isolation": r"read\ committed",
     # Each statement has its index, and no plan that was made while the tables were empty may
     # read them whole once they are full: so they are planned once, and always by the index.
@@ -57,18 +62,26 @@ class AsyncBounded(psycopg.AsyncConnection[Any]):
 
 def connect(options: Options) -> Bounded:
     """Open a connection for use without a loop."""
-    try:
-        return Bounded.connect(**_parameters(options))
-    except psycopg.ProgrammingError as error:
-        raise errors.bad_uri() from error
-    except psycopg.Error as error:
-        raise errors.refused(error, options.address) from error
+    with _said(options):
+        return Bounded.connect(**_parameters(options, _TIMEOUTS))
+
+
+def connect_patiently(options: Options) -> psycopg.Connection[Any]:
+    """Open a connection for changes to tables, which take as long as they take."""
+    with _said(options):
+        return psycopg.connect(**_parameters(options, {}))
 
 
 async def aconnect(options: Options) -> AsyncBounded:
     """Open a connection for the running loop."""
+    with _said(options):
+        return await AsyncBounded.connect(**_parameters(options, _TIMEOUTS))
+
+
+@contextmanager
+def _said(options: Options) -> Generator[None]:
     try:
-        return await AsyncBounded.connect(**_parameters(options))
+        yield
     except psycopg.ProgrammingError as error:
         raise errors.bad_uri() from error
     except psycopg.Error as error:
@@ -84,7 +97,7 @@ def is_quiet(connection: Bounded | AsyncBounded) -> bool:
     return not poll.poll(0)
 
 
-def _parameters(options: Options) -> dict[str, Any]:
-    settings = {"search_path": f"{options.schema},pg_catalog", **_SETTINGS}
+def _parameters(options: Options, more: Mapping[str, str]) -> dict[str, Any]:
+    settings = {"search_path": f"{options.schema},pg_catalog", **_SETTINGS, **more}
     told = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return {"conninfo": options.uri, "options": told, "autocommit": True}

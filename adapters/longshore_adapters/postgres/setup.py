@@ -11,17 +11,20 @@ from psycopg import sql
 
 from longshore.registry import Finding
 from longshore_adapters.postgres import standing
-from longshore_adapters.postgres.connection import connect
+from longshore_adapters.postgres.connection import connect_patiently
 from longshore_adapters.postgres.errors import too_new, translate
 from longshore_adapters.postgres.standing import VERSION, Standing, check_server, table_of
 
 if TYPE_CHECKING:
-    from longshore_adapters.postgres.connection import Bounded
+    from typing import Any
+
+    import psycopg
+
     from longshore_adapters.postgres.options import Options
 
 _TABLES: Final = ("attempt", "dead_letter", "entry", "message", "queue", "task")
-_LOCK: Final = 0x4C4F_4E47_5348_4F52
-"""The name of the lock under which tables are made: one at a time, in a database."""
+_LOCK: Final = "SELECT pg_advisory_lock(hashtextextended('longshore tables of ' || %s, 0))"
+"""Under which tables are made and removed: one at a time, in a schema."""
 
 
 @cache
@@ -33,8 +36,8 @@ def steps() -> tuple[str, ...]:
 
 def make(options: Options) -> list[str]:
     """Make the tables, or bring them up to date, in one transaction."""
-    with closing(connect(options)) as connection, translate(options.address):
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+    with closing(connect_patiently(options)) as connection, translate(options.address):
+        connection.execute(_LOCK, (options.schema,))
         found = look(connection, options)
         check_server(found, options)
         if found.version > VERSION:
@@ -47,7 +50,7 @@ def make(options: Options) -> list[str]:
     return [f"{where}: {done}"]
 
 
-def _make(connection: Bounded, options: Options, version: int) -> None:
+def _make(connection: psycopg.Connection[Any], options: Options, version: int) -> None:
     schema = sql.Identifier(options.schema)
     [(there,)] = connection.execute(
         "SELECT to_regnamespace(%s) IS NOT NULL", (options.schema,)
@@ -63,8 +66,8 @@ def _make(connection: Bounded, options: Options, version: int) -> None:
 def remove(options: Options) -> list[str]:
     """Remove our tables with everything in them, and the schema where nothing else is in it."""
     where = f"{options.address}, schema {options.schema}"
-    with closing(connect(options)) as connection, translate(options.address):
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+    with closing(connect_patiently(options)) as connection, translate(options.address):
+        connection.execute(_LOCK, (options.schema,))
         if look(connection, options).version == 0:
             return [f"{where}: not there"]
         schema = sql.Identifier(options.schema)
@@ -84,7 +87,7 @@ def remove(options: Options) -> list[str]:
     return [f"{where}: removed"]
 
 
-def look(connection: Bounded, options: Options) -> Standing:
+def look(connection: psycopg.Connection[Any], options: Options) -> Standing:
     """Ask the server what it is, and which tables it has."""
     [row] = connection.execute(standing.ASK, {"table": table_of(options)}).fetchall()
     return Standing(*row)
@@ -92,7 +95,7 @@ def look(connection: Bounded, options: Options) -> Standing:
 
 def examine(options: Options) -> list[Finding]:
     """Compare server and tables with what they should be."""
-    with closing(connect(options)) as connection, translate(options.address):
+    with closing(connect_patiently(options)) as connection, translate(options.address):
         found = look(connection, options)
         [(vacuums, left)] = connection.execute(_ASK_MORE).fetchall()
     name = f"PostgreSQL {options.address}"
