@@ -72,6 +72,12 @@ def postgres_schema(postgres_url: str) -> Iterator[str]:
     ADAPTER.deinit(url)
 
 
+@pytest.fixture
+def private_postgres() -> Iterator[PrivateServer]:
+    """A running PostgreSQL that this test may kill and start; what it answered outlives it."""
+    yield from running(PrivateServer(POSTGRES))
+
+
 @pytest.fixture(scope="session")
 def rabbitmq_of_the_session() -> Iterator[PrivateBroker]:
     """Start one for all the tests of a session: it takes seconds."""

@@ -43,20 +43,20 @@ def by_program(server: Server) -> Started:
     program = server.program
     for words in (program.prepare, program.serve):
         _located(words, server)
-    folder = own_folder(server)
-    if program.prepare and begin(server, program.prepare, folder).wait():
-        problem = last_line(folder / LOG)
-        shutil.rmtree(folder)
-        raise CannotStartError(f"{program.prepare[0]} failed: {problem}")
-    return serve(server, folder)
+    return serve(server, own_folder(server))
 
 
 def own_folder(server: Server) -> Path:
-    """Make a new folder, which is the account's that the server runs as."""
+    """Make a new folder, the account's that the server runs as, with what it needs to begin."""
     folder = Path(tempfile.mkdtemp(prefix=f"longshore-{server.name}-"))
     account = _account(server.program)
     if account:
         shutil.chown(folder, account, pwd.getpwnam(account).pw_gid)
+    prepare = server.program.prepare
+    if prepare and begin(server, prepare, folder).wait():
+        problem = last_line(folder / LOG)
+        shutil.rmtree(folder)
+        raise CannotStartError(f"{prepare[0]} failed: {problem}")
     return folder
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from longshore_adapters.postgres import errors
 
@@ -49,7 +50,8 @@ class Bounded(psycopg.Connection[Any]):
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for what is being done; `OperationalError` when it takes too long."""
-        return super().wait(gen, interval, ANSWER if timeout is None else timeout)
+        with _said_in_seconds():
+            return super().wait(gen, interval, ANSWER if timeout is None else timeout)
 
 
 class AsyncBounded(psycopg.AsyncConnection[Any]):
@@ -57,7 +59,16 @@ class AsyncBounded(psycopg.AsyncConnection[Any]):
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for what is being done; `OperationalError` when it takes too long."""
-        return await super().wait(gen, interval, ANSWER if timeout is None else timeout)
+        with _said_in_seconds():
+            return await super().wait(gen, interval, ANSWER if timeout is None else timeout)
+
+
+@contextmanager
+def _said_in_seconds() -> Generator[None]:
+    try:
+        yield
+    except psycopg.errors._WaitTimeout as error:  # noqa: SLF001 - it asks to be converted
+        raise psycopg.OperationalError(f"no answer within {ANSWER:g} s") from error
 
 
 def connect(options: Options) -> Bounded:
@@ -86,6 +97,11 @@ def _said(options: Options) -> Generator[None]:
         raise errors.bad_uri() from error
     except psycopg.Error as error:
         raise errors.refused(error, options.address) from error
+
+
+def is_idle(connection: Bounded | AsyncBounded) -> bool:
+    """Whether nothing was begun that was not ended."""
+    return connection.info.transaction_status is TransactionStatus.IDLE
 
 
 def is_quiet(connection: Bounded | AsyncBounded) -> bool:

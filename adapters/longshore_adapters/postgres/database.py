@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from longshore.errors import ClosedError, UnavailableError
-from longshore_adapters.postgres.connection import aconnect, is_quiet
+from longshore_adapters.postgres.connection import aconnect, is_idle, is_quiet
 from longshore_adapters.postgres.errors import AGAIN, translated
 from longshore_adapters.postgres.listening import Listener
 from longshore_adapters.postgres.session import Session
@@ -100,7 +99,7 @@ class Database:
         return await aconnect(self.options)
 
     async def _give_back(self, connection: AsyncBounded) -> None:
-        if self._open and connection.info.transaction_status is TransactionStatus.IDLE:
+        if self._open and is_idle(connection):
             self._idle.append(connection)
         else:
             await connection.close()

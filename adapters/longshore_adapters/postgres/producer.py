@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.errors import ClosedError, UnavailableError
 from longshore_adapters.postgres import statements
-from longshore_adapters.postgres.connection import connect, is_quiet
+from longshore_adapters.postgres.connection import connect, is_idle, is_quiet
 from longshore_adapters.postgres.drafting import draft_of
 from longshore_adapters.postgres.errors import AGAIN, translate
 from longshore_adapters.postgres.recording import answers, first_of_each
@@ -16,7 +17,7 @@ from longshore_adapters.postgres.session import waking
 from longshore_adapters.postgres.standing import ASK, Standing, check, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from longshore.clock import Clock
     from longshore.protocol import Record, Recorded
@@ -42,7 +43,7 @@ class PostgresProducer:
 
     def check(self) -> None:
         """Connect; raise where server or tables cannot be used."""
-        with self._lock, translate(self._options.address):
+        with self._lock, self._guarded():
             [row] = self._all(ASK, {"table": table_of(self._options)})
             check(Standing(*row), self._options)
 
@@ -52,7 +53,7 @@ class PostgresProducer:
         draft = draft_of(list(firsts.values()), sends=True)
         if self._pid != os.getpid():
             self._begin()
-        with self._lock, translate(self._options.address):
+        with self._lock, self._guarded():
             inserted = {row[0] for row in self._written(draft)}
             found: list[Row] = []
             if len(inserted) < len(records):
@@ -108,6 +109,18 @@ class PostgresProducer:
         if self._connection is None:
             self._connection = connect(self._options)
         return self._connection
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """Translate what is raised, and use no connection again that was left in the middle."""
+        try:
+            with translate(self._options.address):
+                yield
+        except BaseException:
+            if self._connection is not None and not is_idle(self._connection):
+                self._connection.close()
+                self._connection = None
+            raise
 
     def _now(self) -> object:
         return self._clock.now() if self._options.clock == "host" else None
