@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from longshore.clock import Clock, ManualClock, SystemClock
@@ -14,9 +12,6 @@ from longshore.conformance import (
     TogetherContract,
 )
 from longshore_adapters.postgres import ADAPTER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Postgres:

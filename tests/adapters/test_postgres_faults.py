@@ -96,9 +96,7 @@ def record(task_id: str | None = None) -> Record:
 
 
 def bid(entry: Record, claim_id: str = "a") -> Claim:
-    return Claim(
-        spec=entry.spec, claim_id=claim_id, worker="w", lease=LEASE, due_at=entry.due_at
-    )
+    return Claim(spec=entry.spec, claim_id=claim_id, worker="w", lease=LEASE, due_at=entry.due_at)
 
 
 def success(entry: Record, token: int) -> Outcome:
@@ -346,7 +344,7 @@ async def standing(log: TaskLog) -> list[str]:
             return found
 
 
-# --------------------------------------------------------------------------------------- many at once
+# ------------------------------------------------------------------------------------ many at once
 
 
 async def test_batches_that_want_the_same_rows_in_any_order_all_get_answers(

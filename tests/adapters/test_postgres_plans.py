@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -29,7 +29,9 @@ def named() -> dict[str, str]:
     found: dict[str, str] = {}
     for module in (statements, listing):
         for name, text in vars(module).items():
-            whole = isinstance(text, str) and re.match(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)", text)
+            whole = isinstance(text, str) and re.match(
+                r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)", text
+            )
             if whole and name.isupper() and not name.startswith("_") and "%(" in text:
                 found[name] = text
     return found
@@ -60,9 +62,9 @@ def read_whole(connection: Bounded, statement: str) -> list[str]:
         return f"${names.index(found[1]) + 1}"
 
     text = re.sub(r"%\((\w+)\)[sb]", numbered, statement)
-    connection.execute(cast("LiteralString", f"PREPARE asked AS {text}"))
+    connection.execute(f"PREPARE asked AS {text}".encode())
     nothing = f"({', '.join(['NULL'] * len(names))})" if names else ""
-    explain = cast("LiteralString", f"EXPLAIN (FORMAT JSON) EXECUTE asked{nothing}")
+    explain = f"EXPLAIN (FORMAT JSON) EXECUTE asked{nothing}".encode()
     [(plans,)] = connection.execute(explain).fetchall()
     return [
         f"{node['Node Type']} on {node['Relation Name']}"

@@ -83,9 +83,7 @@ async def until_announced(url: str) -> None:
 async def one_that_waits(url: str) -> AsyncGenerator[asyncio.Task[list[Delivery]]]:
     """A receive by another backend, which has found nothing and waits."""
     async with opened(url) as backend:
-        receiving = asyncio.create_task(
-            queue_of(backend).receive(limit=1, wait=LONG, lease=LEASE)
-        )
+        receiving = asyncio.create_task(queue_of(backend).receive(limit=1, wait=LONG, lease=LEASE))
         await until_announced(url)
         yield receiving
 
@@ -166,9 +164,7 @@ async def test_an_attempt_that_goes_back_to_its_queue_ends_the_wait(postgres_sch
         entry = record()
         await backend.together.enqueue([entry])
         [held] = await taken(queue_of(backend))
-        bid = Claim(
-            spec=entry.spec, claim_id="a", worker="w", lease=LEASE, due_at=entry.due_at
-        )
+        bid = Claim(spec=entry.spec, claim_id="a", worker="w", lease=LEASE, due_at=entry.due_at)
         [won] = await backend.task_log.claim([bid])
         async with one_that_waits(url) as receiving:
             outcome = Outcome(task_id=entry.spec.id, token=won.token, end=End.GIVE_BACK, held=True)
@@ -202,7 +198,7 @@ async def test_without_listening_a_message_is_found_by_looking(postgres_schema: 
             assert len(await receiving) == 1
 
 
-# ------------------------------------------------------------------------------------ telling nobody
+# ---------------------------------------------------------------------------------- telling nobody
 
 
 async def told(connection: psycopg.AsyncConnection[Any], channel: str) -> list[str]:

@@ -54,8 +54,13 @@ AMQP = Probe(
 )
 # MySQL speaks first: packet 0 with protocol version 10. An error packet (0xff) is no answer.
 MYSQL = Probe(says=b"", hears=re.compile(rb".{3}\x00\x0a", re.DOTALL))
-# SSLRequest, answered by one letter: willing or not.
-POSTGRES = Probe(says=b"\x00\x00\x00\x08\x04\xd2\x16\x2f", hears=re.compile(rb"[SN]\Z"))
+# A start of a session, answered by an authentication request; or by an error, which says that it
+# serves, unless its code says that it starts or ends just now.
+_SESSION = b"\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
+POSTGRES = Probe(
+    says=(len(_SESSION) + 4).to_bytes(4, "big") + _SESSION,
+    hears=re.compile(rb"R\x00\x00\x00|E\x00\x00.{2}S.*\x00C(?!57P0)", re.DOTALL),
+)
 # A server that wants a password is a Redis too.
 REDIS = Probe(says=b"PING\r\n", hears=re.compile(rb"\+PONG\r\n|-NOAUTH "))
 

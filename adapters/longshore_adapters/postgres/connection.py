@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TooLate = psycopg.errors._WaitTimeout  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it asks to be converted
+
 ANSWER: Final = 30.0
 """Seconds that the server has for an answer."""
 _STATEMENT: Final = "25s"
@@ -57,7 +59,12 @@ class Bounded(psycopg.Connection[Any]):
 class AsyncBounded(psycopg.AsyncConnection[Any]):
     """The same for a loop."""
 
-    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+    async def wait(
+        self,
+        gen: PQGen[T],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's own parameter
+    ) -> T:
         """Wait for what is being done; `OperationalError` when it takes too long."""
         with _said_in_seconds():
             return await super().wait(gen, interval, ANSWER if timeout is None else timeout)
@@ -67,8 +74,9 @@ class AsyncBounded(psycopg.AsyncConnection[Any]):
 def _said_in_seconds() -> Generator[None]:
     try:
         yield
-    except psycopg.errors._WaitTimeout as error:  # noqa: SLF001 - it asks to be converted
-        raise psycopg.OperationalError(f"no answer within {ANSWER:g} s") from error
+    except _TooLate as error:
+        message = f"no answer within {ANSWER:g} s"
+        raise psycopg.OperationalError(message) from error
 
 
 def connect(options: Options) -> Bounded:

@@ -25,7 +25,7 @@ _LARGEST: Final = 2**63 - 1
 
 
 class Taken(NamedTuple):
-    """Messages taken; with none, how many seconds until the next becomes visible, where one will."""
+    """Messages taken; with none, in how many seconds the next becomes visible, if one does."""
 
     rows: list[Row]
     soonest: float | None = None

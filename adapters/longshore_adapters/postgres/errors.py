@@ -36,8 +36,7 @@ _STORAGE: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     ),
     (
         raised.InsufficientPrivilege,
-        "does not let this account do what it has to; grant it the tables and sequences of the "
-        "schema, as the adapter's README says",
+        "does not let this account do what it has to; grant it what the adapter's README names",
     ),
     (
         raised.ReadOnlySqlTransaction,
@@ -47,7 +46,7 @@ _STORAGE: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
 _UNAVAILABLE: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     (
         raised.TooManyConnections,
-        "has no connection left; raise max_connections, or let fewer processes use a smaller ?pool=",
+        "has no connection left; raise max_connections, or give processes a smaller ?pool=",
     ),
     (raised.DiskFull, "has no room left on its disk; make room, nothing that was answered is lost"),
     (raised.LockNotAvailable, "kept a row locked for too long; see pg_stat_activity for who"),
@@ -92,7 +91,7 @@ def refused(error: psycopg.Error, address: str) -> LongshoreError:
 
 
 def bad_uri() -> ConfigurationError:
-    """libpq cannot read what is left of the URL; its words may hold a password."""
+    """What is left of the URL cannot be read by libpq; its words may hold a password."""
     return ConfigurationError(
         "the postgresql:// URL cannot be read; write postgresql://user@host:5432/database, and "
         "'/', '?', '#', '@' and '%' in a password as %2F, %3F, %23, %40 and %25"

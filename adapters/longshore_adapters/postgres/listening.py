@@ -110,7 +110,7 @@ class Listener:
             # psycopg waits for the same socket, and a loop has one reader for each.
             loop.remove_reader(connection.fileno())
             try:
-                await connection.execute(statement, {"space": SPACE, "number": number})
+                await connection.execute(statement.encode(), {"space": SPACE, "number": number})
             except BaseException:
                 self._lose()
                 raise

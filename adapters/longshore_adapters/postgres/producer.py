@@ -30,7 +30,7 @@ _TRIES: Final = 10
 
 
 class PostgresProducer:
-    """Enqueues from any thread, one at a time. Either side of a fork has a connection of its own."""
+    """Enqueues from any thread, one at a time. Either side of a fork has its own connection."""
 
     def __init__(self, options: Options, clock: Clock) -> None:
         """Prepare; nothing is touched yet."""
@@ -89,14 +89,14 @@ class PostgresProducer:
         values = {**draft.columns, "now": self._now()}
         connection = self._opened()
         with connection.pipeline() as pipeline:
-            done = connection.execute(draft.statement, values, binary=True)
+            done = connection.execute(draft.statement.encode(), values, binary=True)
             if draft.queues:
                 pipeline.sync()
                 connection.execute(statements.WAKE, waking(self._options.channel, draft.queues))
         return done.fetchall()
 
     def _all(self, statement: str, values: dict[str, Any]) -> list[Row]:
-        return self._opened().execute(statement, values, binary=True).fetchall()
+        return self._opened().execute(statement.encode(), values, binary=True).fetchall()
 
     def _opened(self) -> Bounded:
         """Connect where that was not done yet, or has ended; the caller holds the lock."""

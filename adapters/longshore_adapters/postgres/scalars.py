@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from re import Match
 
 LONGEST: Final = timedelta(days=3_000_000)
-"""Added to any time that Python can say it stays one that PostgreSQL can; statements cut the rest."""
+"""Added to any time that Python can say, it gives one that PostgreSQL can."""
 
 _STRANGE: Final = re.compile("[\x00\x1a\ud800-\udfff]")
 _ESCAPED: Final = re.compile("\x1a([0-9a-f]{4})")

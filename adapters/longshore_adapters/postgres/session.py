@@ -9,7 +9,7 @@ from zlib import crc32
 from longshore_adapters.postgres import statements
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Sequence
+    from collections.abc import AsyncGenerator, Collection
     from datetime import datetime
 
     from psycopg import AsyncCursor
@@ -59,7 +59,7 @@ class Session:
 
     async def put(self, statement: str, row: Row) -> None:
         """Execute a statement that takes a row, and answers nothing."""
-        await self._connection.execute(statement, row, binary=True)
+        await self._connection.execute(statement.encode(), row, binary=True)
 
     async def now(self) -> datetime:
         """What time it is, once what was locked is ours."""
@@ -78,7 +78,7 @@ class Session:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
-        """Let all statements inside count, or none; those whose rows nobody reads are not waited for."""
+        """Let all statements inside count, or none. What nobody reads is not waited for."""
         async with self._connection.pipeline(), self._connection.transaction():
             yield
 
@@ -102,4 +102,4 @@ class Session:
 
     async def _execute(self, statement: str, values: dict[str, Any]) -> AsyncCursor[Any]:
         values["now"] = self._now
-        return await self._connection.execute(statement, values, binary=True)
+        return await self._connection.execute(statement.encode(), values, binary=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final, LiteralString, cast
+from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
@@ -58,7 +58,7 @@ def _make(connection: psycopg.Connection[Any], options: Options, version: int) -
     if not there:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
     for script in steps()[version:]:
-        connection.execute(cast("LiteralString", script))
+        connection.execute(script.encode())
     mark = sql.Literal(standing.MARK.format(VERSION))
     connection.execute(sql.SQL("COMMENT ON TABLE {}.task IS {}").format(schema, mark))
 
@@ -107,7 +107,9 @@ def examine(options: Options) -> list[Finding]:
         text = "autovacuum is off: what was delivered stays in the way of what is to be"
         findings.append(Finding(name=name, verdict="warn", text=text, step="turn it on"))
     if left < options.pool + 1:
-        text = f"{max(left, 0)} connections left, and each worker process may open {options.pool + 1}"
+        text = (
+            f"{max(left, 0)} connections left, and each worker process may open {options.pool + 1}"
+        )
         step = "raise max_connections, or let processes use a smaller ?pool="
         findings.append(Finding(name=name, verdict="warn", text=text, step=step))
     return findings

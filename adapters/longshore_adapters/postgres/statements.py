@@ -9,9 +9,12 @@ their numbers. The time is the server's, when the statement came; or `now`, wher
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from longshore.task import FINAL, OPEN
+
+if TYPE_CHECKING:
+    from longshore.task import TaskState
 
 NOW: Final = "coalesce(%(now)s::timestamptz, statement_timestamp())"
 _LATEST: Final = "timestamptz '9999-12-31 23:59:59.999999+00'"
@@ -22,8 +25,7 @@ def _later(wait: str) -> str:
     return f"least({NOW} + {wait}, {_LATEST})"
 
 
-def _words(values: object) -> str:
-    assert isinstance(values, frozenset)  # noqa: S101 - for the type checker
+def _words(values: frozenset[TaskState]) -> str:
     return "(" + ", ".join(f"'{value}'" for value in sorted(values)) + ")"
 
 
@@ -208,8 +210,7 @@ STATES_BY_ID: Final = "SELECT id, state FROM task WHERE id = ANY(%(ids)s::text[]
 
 _INSERTED: Final = (*SPEC_COLUMNS, *CHANGING_COLUMNS)
 INSERT_TASK: Final = (
-    f"INSERT INTO task ({', '.join(_INSERTED)}) "
-    f"VALUES ({', '.join(['%s'] * len(_INSERTED))})"
+    f"INSERT INTO task ({', '.join(_INSERTED)}) VALUES ({', '.join(['%s'] * len(_INSERTED))})"
 )
 UPDATE_TASK: Final = (
     f"UPDATE task SET {', '.join(f'{column} = %s' for column in CHANGING_COLUMNS)} WHERE id = %s"

@@ -26,6 +26,12 @@ def health(**services: str) -> bytes:
     return http(200, json.dumps({"services": services}).encode())
 
 
+def postgres_error(code: bytes) -> bytes:
+    """What it says in place of a session, and why."""
+    fields = b"SFATAL\x00VFATAL\x00C" + code + b"\x00Mno session\x00\x00"
+    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+
 ANSWERS = [
     pytest.param(AMQP, AMQP_START, id="amqp"),
     pytest.param(DYNAMODB, http(400, REFUSAL), id="dynamodb"),
@@ -34,8 +40,8 @@ ANSWERS = [
     ),
     pytest.param(MOTO, http(200, b"<head>\n<title>Moto</title>"), id="moto"),
     pytest.param(MYSQL, MARIADB_GREETING, id="mariadb"),
-    pytest.param(POSTGRES, b"N", id="postgres-without-tls"),
-    pytest.param(POSTGRES, b"S", id="postgres-with-tls"),
+    pytest.param(POSTGRES, b"R\x00\x00\x00\x08\x00\x00\x00\x00", id="postgres"),
+    pytest.param(POSTGRES, postgres_error(b"28000"), id="postgres-without-such-an-account"),
     pytest.param(REDIS, b"+PONG\r\n", id="redis"),
     pytest.param(REDIS, b"-NOAUTH Authentication required.\r\n", id="redis-with-password"),
 ]
@@ -49,6 +55,7 @@ STRANGERS = [
     pytest.param(MOTO, http(404, b"<title>Moto</title>"), id="moto-says-not-found"),
     pytest.param(MYSQL, MYSQL_REFUSAL, id="mariadb-refuses-us"),
     pytest.param(POSTGRES, b"SSH-2.0-OpenSSH_9.2\r\n", id="postgres-is-ssh"),
+    pytest.param(POSTGRES, postgres_error(b"57P03"), id="postgres-is-starting"),
     pytest.param(REDIS, b"-ERR unknown command\r\n", id="redis-is-something-else"),
     pytest.param(REDIS, b"", id="redis-says-nothing"),
 ]
