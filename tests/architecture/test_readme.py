@@ -17,20 +17,21 @@ from longshore_adapters.dynamodb.store import DynamoDbStore
 from longshore_adapters.dynamodb.table import Table
 from longshore_adapters.dynamodb.task_log import DynamoDbTaskLog
 from tests.architecture.places import OTHER_SCHEMES, ROOT
-from tests.brokers.fixtures import aws_environment
+from tests.brokers.fixtures import aws_environment, postgres_schema, postgres_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from datetime import timedelta
     from pathlib import Path
 
-__all__ = ["aws_environment"]
+__all__ = ["aws_environment", "postgres_schema", "postgres_url"]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 URLS = {
     "dynamodb": "dynamodb://readme?region=us-east-1",
     "memory": "memory://",
     "null": "null://",
+    "postgres": "{postgres_schema}",
     "rabbitmq": "rabbitmq://broker?type=classic&bands=10",
     "s3": "s3://",
     "sqlite": "sqlite:///{tmp}/readme.db",
@@ -41,11 +42,14 @@ NONE = "–"
 
 @pytest.mark.parametrize("scheme", sorted(URLS))
 async def test_the_table_says_what_the_adapter_declares(
-    scheme: str, tmp_path: Path, aws_environment: None
+    scheme: str, tmp_path: Path, aws_environment: None, request: pytest.FixtureRequest
 ) -> None:
     said = row_of(scheme)
+    url = URLS[scheme]
+    if url.startswith("{postgres"):
+        url = request.getfixturevalue(url.strip("{}"))
 
-    async with opened(URLS[scheme].format(tmp=tmp_path)) as backend:
+    async with opened(url.format(tmp=tmp_path)) as backend:
         declared = declared_by(backend)
         there = {
             "queue": backend.queue is not None,
@@ -86,7 +90,7 @@ def row_of(scheme: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncGenerator[Backend]:
-    """Open an adapter without its server, which none needs for that but DynamoDB."""
+    """Open an adapter, without its server where that can be."""
     if url.startswith("dynamodb:"):
         connection = Connection(parse_url(url), SystemClock())
         table = Table(connection)
