@@ -6,6 +6,9 @@ from tests.brokers.fixtures import (
     aws_environment,
     dynamodb_url,
     localstack_url,
+    postgres_schema,
+    postgres_url,
+    private_postgres,
     private_rabbitmq,
     rabbitmq_of_the_session,
 )
@@ -14,6 +17,9 @@ __all__ = [
     "aws_environment",
     "dynamodb_url",
     "localstack_url",
+    "postgres_schema",
+    "postgres_url",
+    "private_postgres",
     "private_rabbitmq",
     "rabbitmq_of_the_session",
 ]

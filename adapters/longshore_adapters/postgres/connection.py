@@ -22,10 +22,12 @@ T = TypeVar("T")
 
 _TooLate = psycopg.errors._WaitTimeout  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it asks to be converted
 
-ANSWER: Final = 30.0
-"""Seconds that the server has for an answer."""
+ANSWER: Final = 10.0
+"""Seconds that the server has for an answer: less than a lease, of which a renewal is a third."""
+LONG_ANSWER: Final = 30.0
+"""The same where many rows are read or removed."""
 _STATEMENT: Final = "25s"
-_LOCK: Final = "10s"
+_LOCK: Final = "5s"
 """The server gives up by itself before, and says why."""
 
 _TIMEOUTS: Final = {
@@ -48,16 +50,21 @@ _SETTINGS: Final = {
 
 
 class Bounded(psycopg.Connection[Any]):
-    """Waits `ANSWER` seconds for an answer, where psycopg would wait for ever."""
+    """Waits `patience` seconds for an answer, where psycopg would wait for ever."""
+
+    patience: float | None = None
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for what is being done; `OperationalError` when it takes too long."""
-        with _said_in_seconds():
-            return super().wait(gen, interval, ANSWER if timeout is None else timeout)
+        patience = self.patience or ANSWER
+        with _said_in_seconds(patience):
+            return super().wait(gen, interval, patience if timeout is None else timeout)
 
 
 class AsyncBounded(psycopg.AsyncConnection[Any]):
     """The same for a loop."""
+
+    patience: float | None = None
 
     async def wait(
         self,
@@ -66,16 +73,17 @@ class AsyncBounded(psycopg.AsyncConnection[Any]):
         timeout: float | None = None,  # noqa: ASYNC109 - psycopg's own parameter
     ) -> T:
         """Wait for what is being done; `OperationalError` when it takes too long."""
-        with _said_in_seconds():
-            return await super().wait(gen, interval, ANSWER if timeout is None else timeout)
+        patience = self.patience or ANSWER
+        with _said_in_seconds(patience):
+            return await super().wait(gen, interval, patience if timeout is None else timeout)
 
 
 @contextmanager
-def _said_in_seconds() -> Generator[None]:
+def _said_in_seconds(patience: float) -> Generator[None]:
     try:
         yield
     except _TooLate as error:
-        message = f"no answer within {ANSWER:g} s"
+        message = f"no answer within {patience:g} s"
         raise psycopg.OperationalError(message) from error
 
 

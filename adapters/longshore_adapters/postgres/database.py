@@ -58,10 +58,16 @@ class Database:
             await self.listener.close()
             await self._drop_idle()
 
-    async def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Do `work` with a connection; again where somebody else was in its way."""
+    async def run(
+        self, work: Callable[[Session], Awaitable[T]], *, patience: float | None = None
+    ) -> T:
+        """Do `work` with a connection; again where somebody else was in its way.
+
+        The server has `patience` seconds for each answer, `ANSWER` where it is not given.
+        """
         for _ in range(_TRIES):
             async with self._borrowed() as connection:
+                connection.patience = patience
                 session = self._session(connection)
                 try:
                     done = await work(session)

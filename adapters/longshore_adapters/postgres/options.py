@@ -60,7 +60,7 @@ def parse_url(url: str) -> Options:
     )
 
 
-_UNANSWERED: Final = 30_000
+_UNANSWERED: Final = 10_000
 """Milliseconds after which a peer that acknowledges no packet counts as gone."""
 
 _READERS: Final[Mapping[str, reading.Reader]] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from longshore.errors import LongshoreError
 from longshore.queue import Depth, QueueCapabilities, Release
 from longshore_adapters.postgres import delivering, statements
+from longshore_adapters.postgres.connection import LONG_ANSWER
 from longshore_adapters.postgres.letters import to_dead_letter, to_delivery
 from longshore_adapters.postgres.limits import MAX_BATCH, MAX_BODY, oversize_message
 from longshore_adapters.postgres.scalars import text
@@ -94,7 +95,7 @@ class PostgresQueue:
 
     async def depth(self) -> Depth:
         """Count, exactly. It takes longer the more waits: a tenth of a second for a million."""
-        [row] = await self._database.run(self._named(statements.DEPTH))
+        [row] = await self._database.run(self._named(statements.DEPTH), patience=LONG_ANSWER)
         ready, in_flight, delayed, dead, oldest_age = row
         return Depth(
             ready=ready, in_flight=in_flight, delayed=delayed, dead=dead, oldest_age=oldest_age
@@ -121,7 +122,7 @@ class PostgresQueue:
                 statements.PURGE_DEAD, queue=name, most=delivering.PURGE_AT_ONCE
             )
 
-        while await self._database.run(delete):
+        while await self._database.run(delete, patience=LONG_ANSWER):
             pass
 
     async def purge(self) -> int:
@@ -132,7 +133,7 @@ class PostgresQueue:
         """List dead letters in the order they died."""
         start = 0 if after is None else delivering.letter_number(after)
         rows = await self._database.run(
-            self._named(statements.DEAD_LETTERS, after=start, limit=limit)
+            self._named(statements.DEAD_LETTERS, after=start, limit=limit), patience=LONG_ANSWER
         )
         return [to_dead_letter(row, self._name) for row in rows]
 
@@ -161,7 +162,7 @@ class PostgresQueue:
     async def _purge(self, *, held: bool) -> int:
         purge = partial(delivering.purge, queue=self._name, held=held)
         total = 0
-        while removed := await self._database.run(purge):
+        while removed := await self._database.run(purge, patience=LONG_ANSWER):
             total += removed
         return total
 

@@ -17,6 +17,7 @@ from longshore_adapters.postgres import (
     recording,
     statements,
 )
+from longshore_adapters.postgres.connection import LONG_ANSWER
 from longshore_adapters.postgres.limits import MAX_ROW, oversize_outcome, oversize_record
 from longshore_adapters.postgres.wire import to_attempt, to_task
 
@@ -103,15 +104,16 @@ class PostgresTaskLog:
     async def find(self, query: TaskQuery, *, limit: int = 50, cursor: str | None = None) -> Page:
         """List rows, newest first."""
         look = partial(listing.find, query=query, limit=limit, cursor=cursor)
-        return await self._database.run(look)
+        return await self._database.run(look, patience=LONG_ANSWER)
 
     async def count(self, query: TaskQuery) -> Count:
         """Count matching rows."""
-        return Count(value=await self._database.run(partial(listing.count, query=query)))
+        number = partial(listing.count, query=query)
+        return Count(value=await self._database.run(number, patience=LONG_ANSWER))
 
     async def stats(self) -> list[QueueStats]:
         """Count rows by queue and state; see `listing.stats` for how far it looks."""
-        return await self._database.run(listing.stats)
+        return await self._database.run(listing.stats, patience=LONG_ANSWER)
 
     async def due(self, *, before: datetime, limit: int) -> list[Task]:
         """List rows whose wake-up has come."""
@@ -131,7 +133,7 @@ class PostgresTaskLog:
             message = "only final states can be pruned: succeeded, failed, cancelled, expired"
             raise ConfigurationError(message)
         prune = partial(pruning.prune, states=states, before=before, limit=limit)
-        return await self._database.run(prune)
+        return await self._database.run(prune, patience=LONG_ANSWER)
 
     async def _record_fitting(
         self, records: Sequence[Record], errors: Sequence[LongshoreError | None]
