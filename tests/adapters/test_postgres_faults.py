@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -182,6 +183,25 @@ async def test_an_answer_that_never_comes_is_given_up(
         [again] = await on.log.claim([bid(entry)])
 
     assert (again.answer, again.token) == (Answer.WON, 1)
+
+
+async def test_a_lease_outlives_connections_that_a_firewall_has_forgotten(
+    proxy: Proxy, away: str
+) -> None:
+    entry, lease = record(), timedelta(seconds=8)
+    async with opened(away) as on:
+        await on.together.enqueue([entry])
+        await on.log.claim([replace(bid(entry), lease=lease)])
+        await asyncio.gather(*(on.queue.depth() for _ in range(4)))
+        renewal = Renewal(task_id=entry.spec.id, token=1, lease=lease)
+        proxy.forget()
+
+        async with asyncio.timeout(lease.total_seconds()):
+            with pytest.raises(UnavailableError, match="no answer within 2 s"):
+                await on.log.renew([renewal])
+            [renewed] = await on.log.renew([renewal])
+
+    assert renewed.ok
 
 
 async def test_an_answer_that_never_comes_to_a_caller_without_a_loop_is_given_up(

@@ -13,6 +13,7 @@ from longshore_adapters.postgres import errors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from datetime import timedelta
 
     from psycopg.abc import PQGen
 
@@ -23,9 +24,10 @@ T = TypeVar("T")
 _TooLate = psycopg.errors._WaitTimeout  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it asks to be converted
 
 ANSWER: Final = 10.0
-"""Seconds that the server has for an answer: less than a lease, of which a renewal is a third."""
+"""Seconds that the server has for an answer."""
 LONG_ANSWER: Final = 30.0
 """The same where many rows are read or removed."""
+_SHORTEST: Final = 1.0
 _STATEMENT: Final = "25s"
 _LOCK: Final = "5s"
 """The server gives up by itself before, and says why."""
@@ -85,6 +87,11 @@ def _said_in_seconds(patience: float) -> Generator[None]:
     except _TooLate as error:
         message = f"no answer within {patience:g} s"
         raise psycopg.OperationalError(message) from error
+
+
+def patience_for(lease: timedelta) -> float:
+    """Seconds for an answer to who holds on to something: enough are left to ask once more."""
+    return min(max(lease.total_seconds() / 4, _SHORTEST), ANSWER)
 
 
 def connect(options: Options) -> Bounded:

@@ -109,6 +109,7 @@ class Database:
             self._idle.append(connection)
         else:
             await connection.close()
+            await self._drop_idle()  # what befell one has often befallen all
 
     async def _drop_idle(self) -> None:
         while self._idle:

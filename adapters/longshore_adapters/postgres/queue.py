@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from longshore.errors import LongshoreError
 from longshore.queue import Depth, QueueCapabilities, Release
 from longshore_adapters.postgres import delivering, statements
-from longshore_adapters.postgres.connection import LONG_ANSWER
+from longshore_adapters.postgres.connection import LONG_ANSWER, patience_for
 from longshore_adapters.postgres.letters import to_dead_letter, to_delivery
 from longshore_adapters.postgres.limits import MAX_BATCH, MAX_BODY, oversize_message
 from longshore_adapters.postgres.scalars import text
@@ -91,7 +91,7 @@ class PostgresQueue:
     ) -> list[LongshoreError | None]:
         """Move the end of each lease."""
         hold = partial(delivering.hold, deliveries=deliveries, lease=lease)
-        return await self._database.run(hold)
+        return await self._database.run(hold, patience=patience_for(lease))
 
     async def depth(self) -> Depth:
         """Count, exactly. It takes longer the more waits: a tenth of a second for a million."""

@@ -17,7 +17,7 @@ from longshore_adapters.postgres import (
     recording,
     statements,
 )
-from longshore_adapters.postgres.connection import LONG_ANSWER
+from longshore_adapters.postgres.connection import LONG_ANSWER, patience_for
 from longshore_adapters.postgres.limits import MAX_ROW, oversize_outcome, oversize_record
 from longshore_adapters.postgres.wire import to_attempt, to_task
 
@@ -73,7 +73,9 @@ class PostgresTaskLog:
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]:
         """Decide each renewal."""
-        return await self._database.run(partial(claiming.renew, renewals=renewals))
+        patience = min((patience_for(renewal.lease) for renewal in renewals), default=None)
+        renew = partial(claiming.renew, renewals=renewals)
+        return await self._database.run(renew, patience=patience)
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Finished]:
         """Decide each finish."""
