@@ -113,10 +113,17 @@ def test_either_name_of_the_scheme_is_served(scheme: str) -> None:
 
 async def test_a_server_that_is_not_there_is_unavailable_and_named() -> None:
     (port,) = free_ports(1)
+    url = f"postgresql://me:{SECRET}@127.0.0.1:{port}/db"
 
-    with pytest.raises(UnavailableError) as away:
-        await open_it(f"postgresql://me:{SECRET}@127.0.0.1:{port}/db")
+    async with ADAPTER.open(url, SystemClock()) as backend:
+        assert backend.task_log is not None
+        with pytest.raises(UnavailableError) as away:
+            await backend.task_log.stats()
+        survives = backend.task_log.capabilities.survives
+    with ADAPTER.open_sync(url, SystemClock()) as producer, pytest.raises(UnavailableError):
+        producer.enqueue([record()])
 
+    assert survives == "unknown: not reached yet"
     assert f"127.0.0.1:{port}/db cannot be reached" in str(away.value)
     assert SECRET not in str(away.value)
 

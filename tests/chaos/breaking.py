@@ -22,8 +22,13 @@ SOON: Final = 1.0
 APART: Final = 4.0
 
 
-def broken(urls: Sequence[str], server: PrivateServer, proxy: Proxy, at: Path) -> dict[str, Any]:
-    """Run the script on these URLs, some through the proxy, and break what is behind it."""
+def broken(
+    urls: Sequence[str], server: PrivateServer, proxy: Proxy, at: Path, gone: float = APART
+) -> dict[str, Any]:
+    """Run the script on these URLs, some through the proxy, and break what is behind it.
+
+    The server is killed, and `gone` for so many seconds and what it takes to start.
+    """
     words = (
         *("--tasks", TASKS, "--seconds", "8", "--workers", str(WORKERS)),
         *("--seed", "11", "--json"),
@@ -43,7 +48,7 @@ def broken(urls: Sequence[str], server: PrivateServer, proxy: Proxy, at: Path) -
                 (SOON, proxy.cut),
                 (2 * SOON, proxy.forget),
                 (APART, server.kill),
-                (APART, server.start),  # the last: until then the script cannot end
+                (gone, server.start),  # the last: until then the script cannot end
             ],
         )
         said, problems = script.communicate(timeout=ENDS_WITHIN)

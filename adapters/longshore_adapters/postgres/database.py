@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 
 from longshore.errors import ClosedError, UnavailableError
 from longshore_adapters.postgres.connection import aconnect, is_idle, is_quiet
-from longshore_adapters.postgres.errors import AGAIN, translated
+from longshore_adapters.postgres.errors import AGAIN, translate, translated
 from longshore_adapters.postgres.listening import Listener
 from longshore_adapters.postgres.session import Session
 from longshore_adapters.postgres.standing import ASK, Standing, check, table_of
@@ -34,8 +34,6 @@ class Database:
     opens each when it is needed, so that whoever needs it is told why there is none.
     """
 
-    standing: Standing
-
     def __init__(self, options: Options, clock: Clock) -> None:
         """Prepare; nothing is touched yet."""
         self.options = options
@@ -43,15 +41,23 @@ class Database:
         self.listener = Listener(options)
         self._room = asyncio.Semaphore(options.pool)
         self._idle: list[AsyncBounded] = []
+        self._standing: Standing | None = None
         self._open = True
+
+    @property
+    def survives(self) -> str:
+        """What an answered write outlives, as far as the server has been asked."""
+        return "unknown: not reached yet" if self._standing is None else self._standing.survives
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Database]:
-        """Check server and tables; at the end let who waits end, and close what is not in use."""
+        """Check server and tables; at the end let who waits end, and close what is not in use.
+
+        A server that is away is none that cannot be used: what needs it will say so.
+        """
         try:
-            rows = await self.run(lambda s: s.all(ASK, table=table_of(self.options)))
-            self.standing = Standing(*rows[0])
-            check(self.standing, self.options)
+            with suppress(UnavailableError):
+                await self.run(lambda session: session.now())
             yield self
         finally:
             self._open = False
@@ -102,7 +108,21 @@ class Database:
             if is_quiet(connection):
                 return connection
             await connection.close()
-        return await aconnect(self.options)
+        connection = await aconnect(self.options)
+        try:
+            await self._check(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _check(self, connection: AsyncBounded) -> None:
+        """Look at server and tables: behind a name another server may answer each time."""
+        with translate(self.options.address):
+            asked = {"table": table_of(self.options)}
+            [row] = await (await connection.execute(ASK, asked)).fetchall()
+        self._standing = Standing(*row)
+        check(self._standing, self.options)
 
     async def _give_back(self, connection: AsyncBounded) -> None:
         if self._open and is_idle(connection):

@@ -50,6 +50,7 @@ class Listener:
         self._announced: set[int] = set()
         self._lock = asyncio.Lock()
         self._connection: AsyncBounded | None = None
+        self._socket = -1
         self._withdrawals: dict[int, asyncio.Task[None]] = {}
         self._open = True
 
@@ -108,20 +109,24 @@ class Listener:
         with translate(self._options.address):
             connection = self._connection or await self._listen()
             # psycopg waits for the same socket, and a loop has one reader for each.
-            loop.remove_reader(connection.fileno())
+            loop.remove_reader(self._socket)
             try:
                 await connection.execute(statement.encode(), {"space": SPACE, "number": number})
             except BaseException:
                 self._lose()
                 raise
-            loop.add_reader(connection.fileno(), self._hear)
+            loop.add_reader(self._socket, self._hear)
             self._hear()
 
     async def _listen(self) -> AsyncBounded:
         connection = await aconnect(self._options)
         connection.add_notify_handler(lambda notify: self._tell(notify.payload))
-        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
-        self._connection = connection
+        try:
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection, self._socket = connection, connection.fileno()
         return connection
 
     def _hear(self) -> None:
@@ -144,8 +149,9 @@ class Listener:
         """Forget the connection; whoever waits looks, and announces itself on the next one."""
         connection, self._connection = self._connection, None
         self._announced.clear()
-        if connection is not None and not connection.closed:
-            asyncio.get_running_loop().remove_reader(connection.fileno())
+        if connection is not None:
+            # By its number, before the next connection gets it: libpq has closed a broken one.
+            asyncio.get_running_loop().remove_reader(self._socket)
             connection.pgconn.finish()
         for waiter in self._waiters:
             waiter.event.set()

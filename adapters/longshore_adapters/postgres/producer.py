@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from longshore.errors import ClosedError, UnavailableError
@@ -42,10 +42,9 @@ class PostgresProducer:
         self._begin()
 
     def check(self) -> None:
-        """Connect; raise where server or tables cannot be used."""
-        with self._lock, self._guarded():
-            [row] = self._all(ASK, {"table": table_of(self._options)})
-            check(Standing(*row), self._options)
+        """Connect; raise where server or tables cannot be used, though not where it is away."""
+        with self._lock, suppress(UnavailableError), self._guarded():
+            self._opened()
 
     def enqueue(self, records: Sequence[Record]) -> list[Recorded]:
         """Insert rows and their messages, all or none."""
@@ -107,8 +106,18 @@ class PostgresProducer:
             self._connection.close()
             self._connection = None
         if self._connection is None:
-            self._connection = connect(self._options)
+            self._connection = self._connected()
         return self._connection
+
+    def _connected(self) -> Bounded:
+        connection = connect(self._options)
+        try:
+            [row] = connection.execute(ASK, {"table": table_of(self._options)}).fetchall()
+            check(Standing(*row), self._options)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def _guarded(self) -> Generator[None]:

@@ -57,7 +57,7 @@ class PostgresTaskLog:
             adapter="postgres",
             clock=self._database.options.clock,
             max_row=MAX_ROW,
-            survives=self._database.standing.survives,
+            survives=self._database.survives,
         )
 
     async def record(self, records: Sequence[Record]) -> list[Recorded]:
