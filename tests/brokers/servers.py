@@ -207,7 +207,7 @@ DYNAMODB = Server(
     image=Image(
         name="amazon/dynamodb-local:3.3.1",
         port=8000,
-        command=(*JAVA_TOLD, "-jar", "DynamoDBLocal.jar", *DYNAMODB_TOLD),
+        command=("-jar", "DynamoDBLocal.jar", *DYNAMODB_TOLD),
     ),
     program=Program(
         source=Node(
