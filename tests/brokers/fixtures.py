@@ -78,10 +78,13 @@ def private_rabbitmq(rabbitmq_of_the_session: PrivateBroker) -> PrivateBroker:
     return rabbitmq_of_the_session
 
 
-@pytest.fixture(params=[LOCALSTACK, MOTO], ids=["localstack", "moto"])
-def private_sqs(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
-    """A running server for SQS that this test may kill and start; its queues die with it."""
-    yield from running(PrivateServer(request.param))
+@pytest.fixture
+def private_sqs() -> Iterator[PrivateServer]:
+    """A running moto for SQS that this test may kill and start; its queues die with it.
+
+    Not LocalStack, which forgets the same, and takes half a minute of a processor for each start.
+    """
+    yield from running(PrivateServer(MOTO))
 
 
 @pytest.fixture
