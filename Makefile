@@ -88,7 +88,7 @@ endef
 coverage: .venv/.dev ## show which lines and branches the unit tests reach
 	@$(BIN)/python -m pytest $(spread) tests/unit --cov --cov-report=term
 
-# Seeds of the simulation; CI runs the first 2,000 of them with the tests.
+# Seeds of the simulation; CI runs the first 1,000 of them with the tests.
 SEEDS ?= 2000
 
 .PHONY: simulate
