@@ -111,13 +111,8 @@ def aws_environment(
     """Let every AWS client of this test, and of processes it starts, see dummy credentials only.
 
     Nothing of the user's own: no profile, no files of the home folder, no instance metadata, no
-    endpoint from the environment. The region is us-east-1. One authority is believed, in place of
-    all that the system does: emulators speak plain HTTP, and to read those costs each client 18 ms.
+    endpoint from the environment. The region is us-east-1.
     """
-    authority = tmp_path_factory.getbasetemp() / "authority"
-    if not authority.exists():
-        authority.mkdir()
-        Certificates(authority)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     told = {
@@ -125,13 +120,25 @@ def aws_environment(
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
-        "AWS_CA_BUNDLE": str(authority / "c.pem"),
+        "AWS_CA_BUNDLE": authority(tmp_path_factory),
         "AWS_CONFIG_FILE": str(tmp_path / "no-aws-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-aws-credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     for name, text in told.items():
         monkeypatch.setenv(name, text)
+
+
+def authority(folders: pytest.TempPathFactory) -> str:
+    """Name a file with one authority to believe, in place of all that the system does.
+
+    Emulators speak plain HTTP, and to read all of those costs each client 18 ms.
+    """
+    folder = folders.getbasetemp() / "authority"
+    if not folder.exists():
+        folder.mkdir()
+        Certificates(folder)
+    return str(folder / "c.pem")
 
 
 @pytest.fixture
