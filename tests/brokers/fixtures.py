@@ -82,7 +82,7 @@ def private_rabbitmq(rabbitmq_of_the_session: PrivateBroker) -> PrivateBroker:
 def private_sqs() -> Iterator[PrivateServer]:
     """A running moto for SQS that this test may kill and start; its queues die with it.
 
-    Not LocalStack, which forgets the same, and takes half a minute of a processor for each start.
+    Not LocalStack, which forgets the same, and takes far longer to start.
     """
     yield from running(PrivateServer(MOTO))
 
