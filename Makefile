@@ -60,7 +60,7 @@ test: ready ## run every test, on the newest and the oldest Python at hand
 
 # All that tests need. CI asks for it beside the checks.
 .PHONY: ready needed
-ready: .venv/.dev $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.dev) needed
+ready: .venv/.warm $(if $(NEWEST_PYTHON),.venv-$(NEWEST)/.warm) needed
 
 needed: .venv/.dev
 	@$(BIN)/python -m tests.brokers up --needed
@@ -72,10 +72,10 @@ spread := -n 6 --dist worksteal
 FIRST := $(if $(NEWEST_PYTHON),.venv-$(NEWEST),.venv)
 
 # The second run is for what differs between Pythons, so it leaves out what is marked `once`:
-# simulation, model and chaos.
+# simulation, model and chaos; and of examples that are made up it tries fewer.
 define second_run
 $(BIN)/python --version
-@$(BIN)/python -m pytest $(spread) -m "not once"
+@$(BIN)/python -m pytest $(spread) -m "not once" --hypothesis-profile=again
 endef
 
 define no_second_run
@@ -88,7 +88,7 @@ endef
 coverage: .venv/.dev ## show which lines and branches the unit tests reach
 	@$(BIN)/python -m pytest $(spread) tests/unit --cov --cov-report=term
 
-# Seeds of the simulation; CI runs the first 2,000 of them with the tests.
+# Seeds of the simulation; CI runs the first 1,000 of them with the tests.
 SEEDS ?= 2000
 
 .PHONY: simulate
@@ -146,7 +146,7 @@ define require_python
 $(1) -c '$(call is_python,>=,3.11)' || { echo "Longshore needs Python 3.11 or newer, and '$(1)' is not; name one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 endef
 
-.PRECIOUS: %/.python %/.run %/.dev
+.PRECIOUS: %/.python %/.run %/.dev %/.warm
 %/.python:
 	@$(call require_python,$(PYTHON))
 	@$(@D)/bin/python -c '$(call is_python,>=,3.11)' 2> /dev/null || $(PYTHON) -m venv --clear $(@D)
@@ -163,6 +163,12 @@ endef
 %/.dev: %/.run requirements/dev.txt
 	@echo "Installing what the tests and checks need into $(@D) …"
 	@$(@D)/bin/python -m pip install --quiet --quiet --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# What tests import is compiled once: else each of six workers does it, all at the same time, and
+# that takes as long as half a minute of them. Of what cannot be imported the tests tell.
+%/.warm: %/.dev
+	@$(@D)/bin/python -m pytest --quiet --collect-only > /dev/null || true
 	@touch $@
 
 # pip-tools needs pip and setuptools as packages, which no other venv should have to pin.

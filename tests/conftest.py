@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,10 @@ for number, action in (
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, action)
 
-# A shared machine is slow at times, and a slow example is no wrong one.
+# A shared machine is slow at times, and a slow example is no wrong one. On a second Python a few
+# examples show what it does otherwise; a mistake of ours is looked for on the first.
 settings.register_profile("longshore", deadline=None, print_blob=True)
+settings.register_profile("again", settings.get_profile("longshore"), max_examples=25)
 settings.load_profile("longshore")
 
 ADAPTER_TESTS = Path(__file__).parent / "adapters"
@@ -41,25 +44,44 @@ CAPABILITY = "capability:"
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 LONG = 120.0
 """A test that is given more than this many seconds takes long."""
+COSTLY = frozenset({"rabbitmq_of_the_session"})
+"""Fixtures of a session that every worker which runs a test with them would set up anew."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker begin with its share of the long tests, so that none is left for the end.
 
-    `--dist worksteal` cuts the list into one part for each worker.
+    Those that share what takes long to set up stay together. `--dist worksteal` cuts the list into
+    one part for each worker.
     """
-    long = sorted((item for item in items if allowed(item) > LONG), key=allowed, reverse=True)
-    short = [item for item in items if allowed(item) <= LONG]
+    together: defaultdict[object, list[pytest.Item]] = defaultdict(list)
+    short: list[pytest.Item] = []
+    for item in items:
+        shared = COSTLY & set(getattr(item, "fixturenames", ()))
+        if shared or allowed(item) > LONG:
+            together[min(shared, default=item.path)].append(item)
+        else:
+            short.append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(WORKERS)]
+    given = [0.0] * WORKERS
+    for group in sorted(together.values(), key=longest, reverse=True):
+        least = given.index(min(given))
+        shares[least] += sorted(group, key=allowed, reverse=True)
+        given[least] += longest(group)
     whole = len(items)
     items.clear()
-    for number in range(WORKERS):
+    for number, share in enumerate(shares):
         part = (whole - len(items)) // (WORKERS - number)
-        share = long[number::WORKERS]
         rest = max(0, part - len(share))
         items += share + short[:rest]
         del short[:rest]
     items += short
+
+
+def longest(group: list[pytest.Item]) -> float:
+    """Give what the longest of a group is allowed."""
+    return max(map(allowed, group))
 
 
 def allowed(item: pytest.Item) -> float:

@@ -17,6 +17,7 @@ from tests.brokers.private import PrivateBroker, PrivateServer, dynamodb_in_file
 from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, POSTGRES, PROMETHEUS, RABBITMQ
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
+from tests.certificates import Certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,10 +102,13 @@ def private_rabbitmq(rabbitmq_of_the_session: PrivateBroker) -> PrivateBroker:
     return rabbitmq_of_the_session
 
 
-@pytest.fixture(params=[LOCALSTACK, MOTO], ids=["localstack", "moto"])
-def private_sqs(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
-    """A running server for SQS that this test may kill and start; its queues die with it."""
-    yield from running(PrivateServer(request.param))
+@pytest.fixture
+def private_sqs() -> Iterator[PrivateServer]:
+    """A running moto for SQS that this test may kill and start; its queues die with it.
+
+    Not LocalStack, which forgets the same, and takes far longer to start.
+    """
+    yield from running(PrivateServer(MOTO))
 
 
 @pytest.fixture
@@ -125,7 +129,9 @@ def running(server: PrivateServer) -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
-def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def aws_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Let every AWS client of this test, and of processes it starts, see dummy credentials only.
 
     Nothing of the user's own: no profile, no files of the home folder, no instance metadata, no
@@ -138,12 +144,25 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
+        "AWS_CA_BUNDLE": authority(tmp_path_factory),
         "AWS_CONFIG_FILE": str(tmp_path / "no-aws-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-aws-credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     for name, text in told.items():
         monkeypatch.setenv(name, text)
+
+
+def authority(folders: pytest.TempPathFactory) -> str:
+    """Name a file with one authority to believe, in place of all that the system does.
+
+    Emulators speak plain HTTP, and to read all of those costs each client 18 ms.
+    """
+    folder = folders.getbasetemp() / "authority"
+    if not folder.exists():
+        folder.mkdir()
+        Certificates(folder)
+    return str(folder / "c.pem")
 
 
 @pytest.fixture

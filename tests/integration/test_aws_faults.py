@@ -173,9 +173,11 @@ async def looked_for_lost_messages(load: Load) -> AsyncGenerator[None]:
     """Let a scheduler look, as each leader does, but not wait for tomorrow to look again.
 
     It has no store, by which it would know that the worker's own has looked today: on DynamoDB
-    each look reads the whole log.
+    each look reads the whole log. What was sent just before its first look is too new for that
+    one, so it looks again.
     """
-    scheduler = Scheduler(replace(load.ports, store=None), options=SchedulerOptions(audit_gap=GAP))
+    options = SchedulerOptions(audit_every=GAP, audit_gap=GAP)
+    scheduler = Scheduler(replace(load.ports, store=None), options=options)
     looking = asyncio.create_task(scheduler.run())
     yield
     scheduler.stop()

@@ -30,7 +30,7 @@ from longshore.registry import Role
 from longshore_adapters.dynamodb import ADAPTER as LOG
 from longshore_adapters.dynamodb import schema
 from longshore_adapters.sqs import ADAPTER as SQS
-from tests.brokers.fixtures import endpoint, running
+from tests.brokers.fixtures import authority, endpoint, running
 from tests.brokers.private import PrivateServer
 from tests.brokers.servers import DYNAMODB, MOTO
 from tests.integration.roles import ACCOUNT, REGION, Iam, asked, granted, kinds, recording, texts
@@ -183,6 +183,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Mon
             environment.delenv(name)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "nobody")
+        environment.setenv("AWS_CA_BUNDLE", authority(tmp_path_factory))
         environment.setenv("AWS_CONFIG_FILE", str(folder / "none"))
         environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))
         environment.setenv("AWS_DEFAULT_REGION", REGION)

@@ -10,7 +10,8 @@ import pytest
 from tests.simulation.run import Tally, simulate, sweep
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 2000
+SEEDS = 1000
+"""More than a planted mistake gets to be found in; `make simulate` runs as many as one likes."""
 GIVES_WAY = ("/usr/bin/env", "nice")
 """It takes every core it gets for minutes, and nothing in it looks at a clock; other tests do."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SOON = 20.0
 A_MOMENT = 0.2
 LARGE = 4_000_000
+PART = 65_536
 
 
 @pytest.fixture
@@ -84,6 +85,12 @@ def heard(client: socket.socket, count: int) -> bytes:
     return bytes(found)
 
 
+def say_all(client: socket.socket, text: bytes) -> None:
+    """Send in parts, each of which has the socket's whole patience: `sendall` has it for all."""
+    for start in range(0, len(text), PART):
+        client.sendall(text[start : start + PART])
+
+
 def is_silent(client: socket.socket) -> bool:
     client.settimeout(A_MOMENT)
     try:
@@ -106,11 +113,12 @@ def test_what_is_sent_comes_out_unchanged_however_much_it_is(
 ) -> None:
     sent = bytes(range(250)) * (LARGE // 250)
 
-    sending = threading.Thread(target=client.sendall, args=(sent,))
+    sending = threading.Thread(target=say_all, args=(client, sent))
     sending.start()
     said = heard(client, len(sent))
     sending.join()
 
+    assert len(said) == len(sent)
     assert said == sent
     until(lambda: proxy.passed == {"up": LARGE, "down": LARGE})  # counted once they are sent
 
