@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from longshore.protocol import Settle
+from longshore.queue import Rejection, Release
 from longshore.quick import quick
 
 if TYPE_CHECKING:
@@ -21,6 +23,42 @@ class Settlement:
 
     outcome: Outcome
     delivery: Delivery | None
+
+
+@dataclass(slots=True)
+class Settled:
+    """What becomes of the messages of a batch."""
+
+    acked: list[Delivery] = field(default_factory=list["Delivery"])
+    released: list[Release] = field(default_factory=list[Release])
+    rejected: list[Rejection] = field(default_factory=list[Rejection])
+
+    @classmethod
+    def of(cls, settlements: Sequence[Settlement], finished: Sequence[Finished]) -> Settled:
+        """Sort deliveries by what the answers say; what is to be left alone is in no list."""
+        sorted_ = cls()
+        for item, answer in zip(settlements, finished, strict=True):
+            delivery = item.delivery
+            if delivery is None:
+                continue
+            if answer.settle is Settle.ACK:
+                sorted_.acked.append(delivery)
+            elif answer.settle is Settle.RELEASE:
+                sorted_.released.append(Release(delivery=delivery, delay=answer.delay))
+            elif answer.settle is Settle.DEAD_LETTER:
+                sorted_.rejected.append(rejection_of(delivery, answer, item))
+        return sorted_
+
+
+def rejection_of(delivery: Delivery, answer: Finished, settlement: Settlement) -> Rejection:
+    """Make the dead letter of an attempt that failed for good."""
+    error = settlement.outcome.error
+    return Rejection(
+        delivery=delivery,
+        reason=answer.reason or "error",
+        detail="" if error is None else error.message,
+        stamp=answer.run,
+    )
 
 
 class Together(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from longshore import fitting
 from longshore.errors import ConfigurationError, TooLargeError
-from longshore.store import MAX_KEY, MAX_VALUE
 
 if TYPE_CHECKING:
     from longshore.errors import LongshoreError
@@ -47,13 +47,7 @@ def oversize(what: str, size: int, limit: int = MAX_ROW) -> LongshoreError | Non
 
 def check_entry(key: str, value: bytes = b"") -> None:
     """Raise for a key or a value that the store does not hold."""
-    size = len(key.encode("utf-8", "surrogatepass"))
-    if size > MAX_KEY:
-        what = f"the key {key[:40]!r}…"
-        raise TooLargeError(what, size, MAX_KEY, "the limit of every store")
-    if len(value) > MAX_VALUE:
-        what = f"the value of {key!r}"
-        raise TooLargeError(what, len(value), MAX_VALUE, "the limit of every store")
+    fitting.check_entry(key, value)
     if not key.isascii() and any("\ud800" <= char <= "\udfff" for char in key):
         message = f"the key {key[:40]!r} is no text that UTF-8 can say; use another"
         raise ConfigurationError(message)

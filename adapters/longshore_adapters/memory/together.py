@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from longshore.protocol import Settle
-from longshore.queue import NO_DELAY, Outgoing, Rejection
+from longshore.queue import NO_DELAY, Outgoing
 from longshore.task import OPEN
+from longshore.together import rejection_of
 from longshore_adapters.memory import queue, task_log
 from longshore_adapters.memory.queue import MemoryQueue
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from longshore.protocol import Finished, Record, Recorded
-    from longshore.queue import Delivery
     from longshore.together import Settlement
     from longshore_adapters.memory.server import Connection, MemoryServer
 
@@ -69,7 +69,7 @@ class MemoryTogether:
         elif answer.settle is Settle.RELEASE:
             held_in.give_back(server, delivery, answer.delay)
         elif answer.settle is Settle.DEAD_LETTER:
-            held_in.bury(server, _rejection(delivery, answer, settlement))
+            held_in.bury(server, rejection_of(delivery, answer, settlement))
         return answer
 
 
@@ -86,13 +86,3 @@ class MemorySyncTogether:
 
 def _sends(record: Record) -> bool:
     return record.state in OPEN and not record.armed
-
-
-def _rejection(delivery: Delivery, answer: Finished, settlement: Settlement) -> Rejection:
-    error = settlement.outcome.error
-    return Rejection(
-        delivery=delivery,
-        reason=answer.reason or "error",
-        detail="" if error is None else error.message,
-        stamp=answer.run,
-    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from longshore.task import OPEN
 from longshore_adapters.postgres import statements
-from longshore_adapters.postgres.limits import MAX_BODY, oversize_record
+from longshore_adapters.postgres.limits import FIT
 from longshore_adapters.postgres.scalars import tags_text, text
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def draft_of(records: Sequence[Record], *, sends: bool) -> Draft:
     """
     messages = [sends and not record.armed and record.state in OPEN for record in records]
     for record, message in zip(records, messages, strict=True):
-        error = oversize_record(record, MAX_BODY) if message else oversize_record(record)
-        if error is not None:
+        if error := FIT.record(record, sends=message):
             raise error
     columns = _columns(records)
     columns["sends"] = messages

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from longshore.errors import TooLargeError
-from longshore.store import MAX_KEY, MAX_VALUE
-
-if TYPE_CHECKING:
-    from longshore.errors import LongshoreError
-    from longshore.protocol import Outcome, Record
-    from longshore.queue import Outgoing
+from longshore.fitting import Fit
 
 MAX_BODY: Final = 16_777_216
 """A message's body. A field may have a gigabyte, but the server copies it several times."""
@@ -21,36 +15,4 @@ MAX_ROW: Final = 33_554_432
 MAX_BATCH: Final = 1000
 """Messages in one call: some tens of milliseconds, during which their rows are locked."""
 
-_SOURCE: Final = "the postgres adapter's limit"
-
-
-def oversize_message(message: Outgoing) -> LongshoreError | None:
-    """Answer the error for a message that is too long."""
-    size = len(message.body)
-    return None if size <= MAX_BODY else TooLargeError("the message", size, MAX_BODY, _SOURCE)
-
-
-def oversize_record(record: Record, limit: int = MAX_ROW) -> LongshoreError | None:
-    """Answer the error for a row that is too long; one with a message is so above `MAX_BODY`."""
-    size = len(record.spec.body)
-    return None if size <= limit else TooLargeError("the task", size, limit, _SOURCE)
-
-
-def oversize_outcome(outcome: Outcome) -> LongshoreError | None:
-    """Answer the error for the end of an attempt that brings too much."""
-    size = len(outcome.result or b"") + len(outcome.report or b"") + len(outcome.body or b"")
-    if outcome.error is not None:
-        size += len(outcome.error.message) + len(outcome.error.traceback)
-    if outcome.lines:
-        size += sum(len(line.text) for line in outcome.lines)
-    return None if size <= MAX_ROW else TooLargeError("the outcome", size, MAX_ROW, _SOURCE)
-
-
-def check_entry(key: bytes, value: bytes = b"") -> None:
-    """Raise `TooLargeError` for a key or a value above the port's limits."""
-    if len(key) > MAX_KEY:
-        what = f"the key {key[:40]!r}…"
-        raise TooLargeError(what, len(key), MAX_KEY, "the limit of every store")
-    if len(value) > MAX_VALUE:
-        what = f"the value of {key!r}"
-        raise TooLargeError(what, len(value), MAX_VALUE, "the limit of every store")
+FIT: Final = Fit(body=MAX_BODY, row=MAX_ROW, source="the postgres adapter's limit")

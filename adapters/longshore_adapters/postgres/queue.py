@@ -12,7 +12,7 @@ from longshore.queue import Depth, QueueCapabilities, Release
 from longshore_adapters.postgres import delivering, statements
 from longshore_adapters.postgres.connection import LONG_ANSWER, patience_for
 from longshore_adapters.postgres.letters import to_dead_letter, to_delivery
-from longshore_adapters.postgres.limits import MAX_BATCH, MAX_BODY, oversize_message
+from longshore_adapters.postgres.limits import FIT, MAX_BATCH, MAX_BODY
 from longshore_adapters.postgres.scalars import text
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PostgresQueue:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Add messages; a body above the limit is refused."""
-        errors = [oversize_message(message) for message in messages]
+        errors = [FIT.message(message) for message in messages]
         fitting = [m for m, error in zip(messages, errors, strict=True) if error is None]
         await self._database.run(partial(delivering.put, queue=self._name, messages=fitting))
         return errors

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import StorageError
+from longshore.fitting import check_entry
 from longshore.store import ABSENT, Entry
 from longshore_adapters.postgres import statements
-from longshore_adapters.postgres.limits import check_entry
 from longshore_adapters.postgres.scalars import octets, span
 from longshore_adapters.postgres.wire import to_entry
 
@@ -40,7 +40,7 @@ class PostgresStore:
     async def put(self, puts: Sequence[Put]) -> list[Entry | None]:
         """Compare versions and write."""
         for put in puts:
-            check_entry(octets(put.key), put.value)
+            check_entry(put.key, put.value)
         return await self._database.run(partial(_put_all, puts=puts))
 
     async def delete(self, deletes: Sequence[Delete]) -> list[bool]:
@@ -50,7 +50,7 @@ class PostgresStore:
     async def add(self, adds: Sequence[Add]) -> list[int]:
         """Add to counters; where one raises, none of the call is changed."""
         for add in adds:
-            check_entry(octets(add.key))
+            check_entry(add.key)
         return await self._database.run(partial(_add_all, adds=adds))
 
     async def scan(self, prefix: str, *, after: str = "", limit: int = 100) -> list[Entry]:

@@ -18,7 +18,7 @@ from longshore_adapters.postgres import (
     statements,
 )
 from longshore_adapters.postgres.connection import LONG_ANSWER, patience_for
-from longshore_adapters.postgres.limits import MAX_ROW, oversize_outcome, oversize_record
+from longshore_adapters.postgres.limits import FIT, MAX_ROW
 from longshore_adapters.postgres.wire import to_attempt, to_task
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PostgresTaskLog:
 
     async def record(self, records: Sequence[Record]) -> list[Recorded]:
         """Insert rows that are absent."""
-        errors = [oversize_record(record) for record in records]
+        errors = [FIT.record(record) for record in records]
         if any(errors):
             return await self._record_fitting(records, errors)
         return await self._database.run(partial(recording.record, records=records, sends=False))
@@ -79,7 +79,7 @@ class PostgresTaskLog:
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Finished]:
         """Decide each finish."""
-        errors = [oversize_outcome(outcome) for outcome in outcomes]
+        errors = [FIT.outcome(outcome) for outcome in outcomes]
         fitting = [
             outcome for outcome, error in zip(outcomes, errors, strict=True) if error is None
         ]

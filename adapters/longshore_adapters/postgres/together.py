@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from longshore.protocol import Settle
-from longshore.queue import Rejection, Release
+from longshore.together import Settled
 from longshore_adapters.postgres import delivering, finishing, recording
-from longshore_adapters.postgres.limits import oversize_outcome
+from longshore_adapters.postgres.limits import FIT
 from longshore_adapters.postgres.task_log import refused
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class PostgresTogether:
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Finished]:
         """Finish attempts and settle their messages; each of them is one step."""
-        errors = [oversize_outcome(settlement.outcome) for settlement in settlements]
+        errors = [FIT.outcome(settlement.outcome) for settlement in settlements]
         if not any(errors):
             return await self._database.run(partial(_settle, settlements=settlements))
         pairs = list(zip(settlements, errors, strict=True))
@@ -73,32 +72,10 @@ async def _deliver(
 
     A delivery that is in other hands is refused, and the row decides what becomes of it.
     """
-    acked: list[Delivery] = []
-    released: list[Release] = []
-    rejected: list[Rejection] = []
-    for item, answer in zip(settlements, finished, strict=True):
-        delivery = item.delivery
-        if delivery is None:
-            continue
-        if answer.settle is Settle.ACK:
-            acked.append(delivery)
-        elif answer.settle is Settle.RELEASE:
-            released.append(Release(delivery=delivery, delay=answer.delay))
-        elif answer.settle is Settle.DEAD_LETTER:
-            rejected.append(_rejection(delivery, answer, item))
-    if acked:
-        await delivering.forget(session, acked)
-    if released:
-        await delivering.give_back(session, released)
-    if rejected:
-        await delivering.bury(session, rejected)
-
-
-def _rejection(delivery: Delivery, answer: Finished, item: Settlement) -> Rejection:
-    error = item.outcome.error
-    return Rejection(
-        delivery=delivery,
-        reason=answer.reason or "error",
-        detail="" if error is None else error.message,
-        stamp=answer.run,
-    )
+    settled = Settled.of(settlements, finished)
+    if settled.acked:
+        await delivering.forget(session, settled.acked)
+    if settled.released:
+        await delivering.give_back(session, settled.released)
+    if settled.rejected:
+        await delivering.bury(session, settled.rejected)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from longshore.task import OPEN
-from longshore_adapters.sqlite.limits import MAX_BODY, oversize_record
+from longshore_adapters.sqlite.limits import FIT
 from longshore_adapters.sqlite.scalars import text
 from longshore_adapters.sqlite.wire import is_plain, rest_of, times_of
 
@@ -67,9 +67,9 @@ def drafts_of(records: Sequence[Record], now: int) -> Drafts:
     for place, record in enumerate(records):
         if record.armed or record.state not in OPEN:
             drafts.silent.add(place)
-            error = oversize_record(record)
+            error = FIT.record(record)
         else:
-            error = oversize_record(record, MAX_BODY)
+            error = FIT.record(record, sends=True)
         if error is not None:
             raise error
     return drafts

@@ -11,7 +11,7 @@ from longshore.errors import LongshoreError
 from longshore.queue import Depth, QueueCapabilities, Release
 from longshore_adapters.sqlite import delivering, statements
 from longshore_adapters.sqlite.letters import to_dead_letter, to_delivery
-from longshore_adapters.sqlite.limits import MAX_BATCH, MAX_BODY, oversize_message
+from longshore_adapters.sqlite.limits import FIT, MAX_BATCH, MAX_BODY
 from longshore_adapters.sqlite.scalars import MICROSECOND, micros, moment
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SqliteQueue:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[LongshoreError | None]:
         """Add messages; a body above the limit is refused."""
-        errors = [oversize_message(message) for message in messages]
+        errors = [FIT.message(message) for message in messages]
         fitting = [m for m, error in zip(messages, errors, strict=True) if error is None]
         await self._file.write(partial(delivering.put, queue=self._name, messages=fitting))
         return errors

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore.errors import StorageError
+from longshore.fitting import check_entry
 from longshore.store import ABSENT, Entry
 from longshore_adapters.sqlite import statements
-from longshore_adapters.sqlite.limits import check_entry
 from longshore_adapters.sqlite.scalars import json_list, later, maybe_moment
 from longshore_adapters.sqlite.wire import to_entry
 

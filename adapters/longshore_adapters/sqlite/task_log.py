@@ -11,7 +11,7 @@ from longshore.task import FINAL
 from longshore.task_log import Count, TaskLogCapabilities
 from longshore_adapters.sqlite import claiming, finishing, listing, pruning, recording, statements
 from longshore_adapters.sqlite.drafting import silent_drafts
-from longshore_adapters.sqlite.limits import MAX_ROW, oversize_outcome, oversize_record
+from longshore_adapters.sqlite.limits import FIT, MAX_ROW
 from longshore_adapters.sqlite.scalars import json_list, micros
 from longshore_adapters.sqlite.wire import to_attempt, to_task
 
@@ -63,7 +63,7 @@ class SqliteTaskLog:
 
     async def record(self, records: Sequence[Record]) -> list[Recorded]:
         """Insert rows that are absent."""
-        errors = [oversize_record(record) for record in records]
+        errors = [FIT.record(record) for record in records]
         if any(errors):
             return await self._record_fitting(records, errors)
         drafts = silent_drafts(records, micros(self._file.clock.now()))
@@ -80,7 +80,7 @@ class SqliteTaskLog:
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Finished]:
         """Decide each finish."""
-        errors = [oversize_outcome(outcome) for outcome in outcomes]
+        errors = [FIT.outcome(outcome) for outcome in outcomes]
         fitting = [
             outcome for outcome, error in zip(outcomes, errors, strict=True) if error is None
         ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from longshore.protocol import Settle
-from longshore.queue import Rejection, Release
+from longshore.together import Settled
 from longshore_adapters.sqlite import delivering, finishing, recording
 from longshore_adapters.sqlite.drafting import drafts_of
-from longshore_adapters.sqlite.limits import oversize_outcome
+from longshore_adapters.sqlite.limits import FIT
 from longshore_adapters.sqlite.scalars import micros
 from longshore_adapters.sqlite.task_log import refused
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from longshore.protocol import Finished, Record, Recorded
-    from longshore.queue import Delivery
     from longshore.together import Settlement
     from longshore_adapters.sqlite.connection import Transaction
     from longshore_adapters.sqlite.file import File
@@ -38,7 +36,7 @@ class SqliteTogether:
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Finished]:
         """Finish attempts and settle their messages."""
-        errors = [oversize_outcome(settlement.outcome) for settlement in settlements]
+        errors = [FIT.outcome(settlement.outcome) for settlement in settlements]
         if not any(errors):
             return await self._file.write(partial(_settle, settlements=settlements))
         pairs = list(zip(settlements, errors, strict=True))
@@ -51,34 +49,11 @@ class SqliteTogether:
 
 def _settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[Finished]:
     finished = finishing.finish(transaction, [item.outcome for item in settlements])
-    acked: list[Delivery] = []
-    released: list[Release] = []
-    rejected: list[Rejection] = []
-    for item, answer in zip(settlements, finished, strict=True):
-        delivery = item.delivery
-        if delivery is None:
-            continue
-        if answer.settle is Settle.ACK:
-            acked.append(delivery)
-        elif answer.settle is Settle.RELEASE:
-            released.append(Release(delivery=delivery, delay=answer.delay))
-        elif answer.settle is Settle.DEAD_LETTER:
-            rejected.append(_rejection(delivery, answer, item))
-    # A delivery that is in other hands is refused, and the row decides what becomes of it.
-    if acked:
-        delivering.forget(transaction, acked)
-    if released:
-        delivering.give_back(transaction, released)
-    if rejected:
-        delivering.bury(transaction, rejected)
+    settled = Settled.of(settlements, finished)
+    if settled.acked:
+        delivering.forget(transaction, settled.acked)
+    if settled.released:
+        delivering.give_back(transaction, settled.released)
+    if settled.rejected:
+        delivering.bury(transaction, settled.rejected)
     return finished
-
-
-def _rejection(delivery: Delivery, answer: Finished, item: Settlement) -> Rejection:
-    error = item.outcome.error
-    return Rejection(
-        delivery=delivery,
-        reason=answer.reason or "error",
-        detail="" if error is None else error.message,
-        stamp=answer.run,
-    )
