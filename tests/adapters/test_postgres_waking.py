@@ -19,12 +19,13 @@ from longshore.task import TaskSpec, TaskState
 from longshore.together import Settlement
 from longshore_adapters.postgres import ADAPTER
 from longshore_adapters.postgres.options import parse_url
-from longshore_adapters.postgres.session import SPACE, number_of
+from longshore_adapters.postgres.session import number_of
 from tests.brokers.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from longshore.clock import Clock
     from longshore.queue import Delivery, Queue
     from longshore.registry import Backend
 
@@ -39,9 +40,24 @@ DEADLINE = 20.0
 ids = TaskIds()
 
 
+class Waited(SystemClock):
+    """Says when somebody waits: it has said so before, and looked, and found nothing."""
+
+    def __init__(self) -> None:
+        self.waits = asyncio.Event()
+
+    async def wait(
+        self,
+        event: asyncio.Event,
+        timeout: float | None,  # noqa: ASYNC109 - the port's signature
+    ) -> bool:
+        self.waits.set()
+        return await super().wait(event, timeout)
+
+
 @asynccontextmanager
-async def opened(url: str) -> AsyncGenerator[Backend]:
-    async with ADAPTER.open(url, SystemClock()) as backend:
+async def opened(url: str, clock: Clock | None = None) -> AsyncGenerator[Backend]:
+    async with ADAPTER.open(url, clock or SystemClock()) as backend:
         yield backend
 
 
@@ -64,27 +80,16 @@ async def taken(queue: Queue) -> list[Delivery]:
     return await queue.receive(limit=1, wait=timedelta(0), lease=LEASE)
 
 
-async def until_announced(url: str) -> None:
-    """Wait until somebody has said that it waits."""
-    asked = (
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' "
-        "AND granted AND classid = %s AND objid = %s"
-    )
-    number = number_of(parse_url(url).channel, QUEUE) % 2**32
-    async with (
-        asyncio.timeout(DEADLINE),
-        await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True) as connection,
-    ):
-        while await (await connection.execute(asked, (SPACE, number))).fetchone() == (0,):
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
-async def one_that_waits(url: str) -> AsyncGenerator[asyncio.Task[list[Delivery]]]:
+async def one_that_waits(
+    url: str, clock: Waited | None = None
+) -> AsyncGenerator[asyncio.Task[list[Delivery]]]:
     """A receive by another backend, which has found nothing and waits."""
-    async with opened(url) as backend:
+    clock = clock or Waited()
+    async with opened(url, clock) as backend:
         receiving = asyncio.create_task(queue_of(backend).receive(limit=1, wait=LONG, lease=LEASE))
-        await until_announced(url)
+        async with asyncio.timeout(DEADLINE):
+            await clock.waits.wait()
         yield receiving
 
 
@@ -179,12 +184,17 @@ async def test_whoever_loses_the_connection_it_listens_on_listens_on_another(
 ) -> None:
     with Proxy(int(postgres_url.rpartition(":")[2].partition("/")[0])) as proxy:
         away = postgres_schema.replace("127.0.0.1:5432", f"127.0.0.1:{proxy.port}")
-        async with opened(postgres_schema) as backend, one_that_waits(away + NEVER) as receiving:
+        clock = Waited()
+        async with (
+            opened(postgres_schema) as backend,
+            one_that_waits(away + NEVER, clock) as receiving,
+        ):
+            clock.waits.clear()
             proxy.cut()
-            await until_announced(postgres_schema)
-            await sent(backend)
-
             async with asyncio.timeout(DEADLINE):
+                await clock.waits.wait()
+                await sent(backend)
+
                 assert len(await receiving) == 1
 
 
