@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 RABBITMQ: Final = "rabbitmq"
-_SYSTEMS: Final = {"sqs": "aws_sqs", "rabbitmqs": RABBITMQ}
+_SYSTEMS: Final = {"sqs": "aws_sqs", "postgres": "postgresql", "rabbitmqs": RABBITMQ}
 ROUTING_KEY: Final = "messaging.rabbitmq.destination.routing_key"
 
 

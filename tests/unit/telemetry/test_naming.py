@@ -11,7 +11,12 @@ from longshore.telemetry import system_of
 
 @pytest.mark.parametrize(
     ("scheme", "system"),
-    [("sqs", "aws_sqs"), ("rabbitmq", "rabbitmq"), ("rabbitmqs", "rabbitmq"), ("memory", "memory")],
+    [
+        ("sqs", "aws_sqs"),
+        ("rabbitmq", "rabbitmq"),
+        ("rabbitmqs", "rabbitmq"),
+        ("postgres", "postgresql"),
+    ],
 )
 def test_a_system_is_named_as_the_conventions_do(scheme: str, system: str) -> None:
     assert system_of(scheme) == system
