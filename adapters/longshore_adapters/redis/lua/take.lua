@@ -1,0 +1,33 @@
+-- ARGV: now, queue, limit, lease. Answers when the leases end, or, with nothing taken, when the next
+-- message will be visible; then rank, number of the delivery and message, each.
+local now, queue = now_of(ARGV[1]), queue_at(4, ARGV[2])
+promote(queue, now)
+local until_when = whole(now + tonumber(ARGV[4]))
+local taken = redis.call('ZPOPMIN', queue.ready, ARGV[3])
+local answer = { until_when }
+for at = 1, #taken, 2 do
+  local rank = taken[at]
+  local message = redis.call('HGET', queue.messages, rank)
+  if message then
+    local receipt = whole(math.abs(tonumber(redis.call('HGET', queue.held, rank) or '0')) + 1)
+    redis.call('HSET', queue.held, rank, receipt)
+    redis.call('ZADD', queue.leased, until_when, rank)
+    answer[#answer + 1] = rank
+    answer[#answer + 1] = receipt
+    answer[#answer + 1] = message
+  end
+end
+if redis.call('ZCARD', queue.ready) > 0 then
+  ring(queue)
+end
+if #answer == 1 then
+  local soonest = ''
+  for _, waiting in ipairs({ queue.delayed, queue.leased }) do
+    local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
+    if first and (soonest == '' or tonumber(first) - now < tonumber(soonest)) then
+      soonest = whole(tonumber(first) - now)
+    end
+  end
+  answer[1] = soonest
+end
+return answer
