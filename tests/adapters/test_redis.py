@@ -6,7 +6,14 @@ from uuid import uuid4
 import pytest
 
 from longshore.clock import Clock, ManualClock, SystemClock
-from longshore.conformance import Connect, QueueContract
+from longshore.conformance import (
+    Connect,
+    ConnectSync,
+    QueueContract,
+    StoreContract,
+    TaskLogContract,
+    TogetherContract,
+)
 from longshore_adapters.redis import ADAPTER
 
 if TYPE_CHECKING:
@@ -30,3 +37,15 @@ class Redis:
 
 
 class TestRedisQueue(Redis, QueueContract): ...
+
+
+class TestRedisTaskLog(Redis, TaskLogContract): ...
+
+
+class TestRedisStore(Redis, StoreContract): ...
+
+
+class TestRedisTogether(Redis, TogetherContract):
+    @pytest.fixture
+    def connect_sync(self, url: str, clock: Clock) -> ConnectSync:
+        return lambda: ADAPTER.open_sync(url, clock)

@@ -49,5 +49,9 @@ class Keys:
         start = self._named("queue:") + raw(name) + b":"
         return tuple(start + part.encode() for part in _QUEUE_PARTS)
 
+    def wake(self, name: str) -> bytes:
+        """The list of a queue that its receivers wait for."""
+        return self.queue(name)[_QUEUE_PARTS.index("wake")]
+
     def _named(self, part: str) -> bytes:
         return f"{{{self.prefix}}}:{part}".encode()

@@ -234,8 +234,6 @@ def lost(delivery: Delivery) -> LeaseLostError:
     return LeaseLostError(f"delivery {rank_and_number} of queue {delivery.queue!r}")
 
 
-def capabilities(*, durable: bool) -> QueueCapabilities:
-    """Say what a queue can do, on a server that keeps what it is given or does not."""
-    return QueueCapabilities(
-        adapter="redis", durable=durable, max_body=MAX_BODY, max_batch=MAX_BATCH
-    )
+def capabilities() -> QueueCapabilities:
+    """Say what a queue can do; how much of it outlives the server, the log says."""
+    return QueueCapabilities(adapter="redis", max_body=MAX_BODY, max_batch=MAX_BATCH)
