@@ -13,8 +13,10 @@ from tests.brokers.fixtures import (
     localstack_url,
     moto_url,
     private_rabbitmq,
+    private_redis,
     rabbitmq_of_the_session,
     rabbitmq_url,
+    redis_url,
 )
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "localstack_url",
     "moto_url",
     "private_rabbitmq",
+    "private_redis",
     "rabbitmq_of_the_session",
     "rabbitmq_url",
+    "redis_url",
 ]

@@ -21,19 +21,27 @@ if TYPE_CHECKING:
 
 
 class Redis:
-    """On the clock of the test, so that nothing really waits."""
+    """Each test finds its prefix empty, on the clock it is given: nothing really waits."""
+
+    options = "&clock=host"
 
     @pytest.fixture
     def clock(self) -> Clock:
         return ManualClock()
 
     @pytest.fixture
-    def url(self) -> str:
-        return f"redis://127.0.0.1:6379/0?prefix=test-{uuid4().hex}&clock=host"
+    def url(self, redis_url: str) -> Iterator[str]:
+        url = f"{redis_url}?prefix=test-{uuid4().hex}{self.options}"
+        yield url
+        ADAPTER.deinit(url)
 
     @pytest.fixture
     def connect(self, url: str, clock: Clock) -> Connect:
         return lambda: ADAPTER.open(url, clock)
+
+    @pytest.fixture
+    def connect_sync(self, url: str, clock: Clock) -> ConnectSync:
+        return lambda: ADAPTER.open_sync(url, clock)
 
 
 class TestRedisQueue(Redis, QueueContract): ...
@@ -45,7 +53,27 @@ class TestRedisTaskLog(Redis, TaskLogContract): ...
 class TestRedisStore(Redis, StoreContract): ...
 
 
-class TestRedisTogether(Redis, TogetherContract):
+class TestRedisTogether(Redis, TogetherContract): ...
+
+
+@pytest.mark.once
+class ByTheServer(Redis):
+    """On the server's clock, as everybody else uses it: a second is a second."""
+
+    options = ""
+
     @pytest.fixture
-    def connect_sync(self, url: str, clock: Clock) -> ConnectSync:
-        return lambda: ADAPTER.open_sync(url, clock)
+    def clock(self) -> Clock:
+        return SystemClock()
+
+
+class TestRedisQueueByTheServer(ByTheServer, QueueContract): ...
+
+
+class TestRedisTaskLogByTheServer(ByTheServer, TaskLogContract): ...
+
+
+class TestRedisStoreByTheServer(ByTheServer, StoreContract): ...
+
+
+class TestRedisTogetherByTheServer(ByTheServer, TogetherContract): ...

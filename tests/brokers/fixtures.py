@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests.brokers.private import PrivateBroker, PrivateServer, dynamodb_in_files
-from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS, RABBITMQ
+from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, PROMETHEUS, RABBITMQ, REDIS
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 
@@ -52,6 +52,18 @@ def dynamodb_url() -> str:
 def rabbitmq_url() -> str:
     """URL of RabbitMQ with its account. Shared, so a test names its queues anew."""
     return endpoint(RABBITMQ, "rabbitmq://guest:guest@")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """URL of Redis, database 0. Shared, so a test names its prefix anew, and removes it."""
+    return f"{endpoint(REDIS, 'redis://')}/0"
+
+
+@pytest.fixture
+def private_redis() -> Iterator[PrivateServer]:
+    """A running Redis that this test may kill and start; what it held dies with it."""
+    yield from running(PrivateServer(REDIS))
 
 
 @pytest.fixture(scope="session")

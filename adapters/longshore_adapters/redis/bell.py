@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from longshore_adapters.redis.connection import Connection
 
 PERIOD: Final = 1
-"""Seconds that one wait on the server lasts; the listener ends that long after its last receiver."""
+"""Seconds that one wait on the server lasts; so long after its last receiver the listener ends."""
 _PAUSE: Final = 0.25
 """Seconds between two tries to reach a server that is away. Real ones, whatever the clock."""
 

@@ -17,13 +17,13 @@ _UNAVAILABLE: Final[Mapping[str, str]] = {
     "MASTERDOWN": "has lost its primary; try again when the failover is done",
     "TRYAGAIN": "is moving keys between nodes; try again",
     "CLUSTERDOWN": "is a cluster that cannot serve; try again when its nodes are back",
-    "MISCONF": "takes no writes because it cannot write its snapshots; free its disk, and see its log",
+    "MISCONF": "cannot write its snapshots and takes no writes; free its disk, and see its log",
     "NOREPLICAS": "takes no writes because too few replicas follow it; bring them back",
     "READONLY": "is a replica and takes no writes; give the address of the primary",
     "UNBLOCKED": "was failed over; try again",
     "WRONGPASS": "does not accept this user and password; check both in the URL",
     "NOAUTH": "asks for a password; write redis://user:password@host, or redis://:password@host",
-    "NOPERM": "does not allow this user all it needs; grant it: +@all ~{PREFIX}:* or see the README",
+    "NOPERM": "does not allow this user what it needs; grant it: ~{PREFIX}:* +@all -@admin",
     "ERR max number of clients reached": "serves no more clients; raise its maxclients",
 }
 """What may pass by itself, or by somebody's hand, without a change to the URL."""
@@ -32,17 +32,19 @@ _STORAGE: Final[Mapping[str, str]] = {
     "MOVED": "is a node of a cluster and does not hold these keys; all keys of a prefix are on one "
     "node: give that node's address, or another prefix",
     "ASK": "is a node of a cluster and gives these keys away; give the other node's address",
-    "WRONGTYPE": "holds other data under Longshore's keys; give Longshore a prefix of its own: ?prefix=",
+    "WRONGTYPE": "holds other data under Longshore's keys; give it a prefix of its own: ?prefix=",
     "ERR DB index": "has no database of this number; give a lower one: redis://host/0",
     "ERR invalid DB index": "has no database of this number; give a lower one: redis://host/0",
-    "ERR unknown command": "lacks a command that Longshore needs; use Redis 6.2 or newer, or Valkey",
+    "ERR unknown command": "lacks a command that is needed; use Redis 6.2 or newer, or Valkey",
 }
 """What stays as it is until somebody changes it."""
 
 
 def missing_sdk(error: ImportError) -> ConfigurationError:
     """The extra is not installed."""
-    return ConfigurationError(f"redis:// needs redis-py ({error}); run: pip install 'longshore[redis]'")
+    return ConfigurationError(
+        f"redis:// needs redis-py ({error}); run: pip install 'longshore[redis]'"
+    )
 
 
 def evicts(where: str, policy: str) -> StorageError:
@@ -63,7 +65,8 @@ def too_old(where: str, version: str) -> StorageError:
 def is_replica(where: str) -> StorageError:
     """The server only follows another."""
     return StorageError(
-        f"the Redis server {where} is a replica and takes no writes; give the address of the primary"
+        f"the Redis server {where} is a replica and takes no writes; give the address of the "
+        "primary"
     )
 
 
@@ -77,8 +80,8 @@ def said(text: str, where: str) -> LongshoreError:
         if text.startswith(start):
             return StorageError(f"the Redis server {where} {problem}{told}")
     return StorageError(
-        f"the Redis server {where} refused; was what is under the prefix changed by another program? "
-        f"Look, or give another prefix{told}"
+        f"the Redis server {where} refused; was what is under the prefix changed by another "
+        f"program? Look, or give another prefix{told}"
     )
 
 

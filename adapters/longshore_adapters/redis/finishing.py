@@ -6,7 +6,6 @@ for a whole batch at once; every other end by `longshore.protocol`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longshore import protocol

@@ -36,7 +36,11 @@ class Keys:
         put = object.__setattr__
         put(self, "common", tuple(map(self._named, ("number", "standing", "buried"))))
         put(self, "log", tuple(self._named(f"log:{part}") for part in _LOG_PARTS))
-        put(self, "store", tuple(self._named(f"store:{part}") for part in ("entries", "order", "expiry")))
+        put(
+            self,
+            "store",
+            tuple(self._named(f"store:{part}") for part in ("entries", "order", "expiry")),
+        )
         put(self, "queues", self._named("queues"))
 
     @property

@@ -47,6 +47,17 @@ class Verb(Generic[A, R]):
     whole: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft(Generic[R]):
+    """A decision about to be written: about which item, over which row, and its answer."""
+
+    place: int
+    seen: Seen
+    after: Task
+    answer: R
+    attempt: Attempt | None
+
+
 class Queues:
     """The queues that a script is given, each once, in the order they are first asked for."""
 
@@ -85,9 +96,7 @@ class Ledger:
         """Read rows as they stand, and the time."""
         wanted = list(dict.fromkeys(ids))
         asked = b"bodies" if whole else b""
-        now, *found = await self._connection.run(
-            scripts.READ, self._keys, asked, *map(raw, wanted)
-        )
+        now, *found = await self._connection.run(scripts.READ, self._keys, asked, *map(raw, wanted))
         rows = found[::2] if whole else found
         bodies = found[1::2] if whole else [KEPT] * len(found)
         seen = {
@@ -105,33 +114,31 @@ class Ledger:
                 if place not in answers:
                     turn.setdefault(verb.key(one), place)
             now, seen = await self.seen(turn, whole=verb.whole)
-            decided = {
-                place: (seen[task_id], verb.rule(seen[task_id].task, asked[place], now))
-                for task_id, place in turn.items()
-            }
-            answers |= {
-                place: answer for place, (_, (after, answer, _)) in decided.items() if after is None
-            }
-            writes = {place: made for place, made in decided.items() if place not in answers}
-            answers |= await self._write(verb, asked, writes)
+            drafts: list[_Draft[R]] = []
+            for task_id, place in turn.items():
+                after, answer, attempt = verb.rule(seen[task_id].task, asked[place], now)
+                if after is None:
+                    answers[place] = answer
+                else:
+                    drafts.append(_Draft(place, seen[task_id], after, answer, attempt))
+            answers |= await self._write(verb, asked, drafts)
         return [answers[place] for place in range(len(asked))]
 
     async def _write(
-        self, verb: Verb[A, R], asked: Sequence[A], writes: dict[int, tuple[Seen, Decision[R]]]
+        self, verb: Verb[A, R], asked: Sequence[A], drafts: Sequence[_Draft[R]]
     ) -> dict[int, R]:
-        """Write what was decided; what another writer was before at is not answered."""
-        if not writes:
+        """Write what was decided; where another writer was faster nothing is answered."""
+        if not drafts:
             return {}
         queues, arguments = Queues(self._connection.keys), list[bytes | int]()
-        for place, (seen, (after, answer, attempt)) in writes.items():
-            assert after is not None
-            arguments += _row(seen, after, attempt)
-            arguments += _move(verb.move(asked[place], answer), queues)
-        done = await self._connection.run(
-            scripts.WRITE, queues.keys(), *queues.names(), *arguments
-        )
-        answered = zip(writes.items(), done, strict=True)
-        return {place: answer for (place, (_, (_, answer, _))), wrote in answered if wrote}
+        for draft in drafts:
+            arguments += _row(draft.seen, draft.after, draft.attempt)
+            arguments += _move(verb.move(asked[draft.place], draft.answer), queues)
+        given = (*queues.names(), *arguments)
+        done = await self._connection.run(scripts.WRITE, queues.keys(), *given)
+        return {
+            draft.place: draft.answer for draft, wrote in zip(drafts, done, strict=True) if wrote
+        }
 
 
 def _row(seen: Seen, after: Task, attempt: Attempt | None) -> list[bytes | int]:

@@ -72,7 +72,7 @@ def parts_of(message: bytes) -> Parts:
 
 
 def to_delivery(
-    queue: str, rank: bytes, number: bytes, message: bytes, until: datetime
+    queue: str, until: datetime, rank: bytes, number: bytes, message: bytes
 ) -> Delivery:
     """Read a message that was taken."""
     parts = parts_of(message)

@@ -188,4 +188,4 @@ def _id(member: bytes) -> TaskId:
 
 
 def _asks(query: TaskQuery, name: str) -> bool:
-    return getattr(query, name) != getattr(_NO_QUERY, name)
+    return bool(getattr(query, name) != getattr(_NO_QUERY, name))

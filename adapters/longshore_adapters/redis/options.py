@@ -107,7 +107,9 @@ def _check_together(url: str, given: Mapping[str, Any]) -> None:
 
 _READERS: Final[Mapping[str, reading.Reader]] = {
     "db": reading.whole(0, _MOST_DATABASES),
-    "prefix": reading.matching(r"[\w.:-]{1,80}", "give up to 80 letters, digits, '-', '_', '.', ':'"),
+    "prefix": reading.matching(
+        r"[\w.:-]{1,80}", "give up to 80 letters, digits, '-', '_', '.', ':'"
+    ),
     "clock": reading.one_of("server", "host"),
     "timeout": reading.number(0.01, _LONGEST_TIMEOUT, "seconds"),
     "connections": reading.whole(1, _MOST_CONNECTIONS),

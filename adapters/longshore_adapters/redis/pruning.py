@@ -61,7 +61,9 @@ class Pruner:
             key = self._connection.keys.log[_FIRST_FINAL + _FINALS.index(state)]
             words = (b"-inf", b"(%d" % micros(before), b"WITHSCORES", b"LIMIT", past, most)
             told = await self._connection.command(b"ZRANGEBYSCORE", key, *words)
-            found += [Old(int(float(told[at + 1])), told[at], state) for at in range(0, len(told), 2)]
+            found += [
+                Old(int(float(told[at + 1])), told[at], state) for at in range(0, len(told), 2)
+            ]
         return sorted(found)[:most]
 
     async def _remove(

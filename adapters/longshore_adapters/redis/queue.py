@@ -127,9 +127,7 @@ class RedisQueue:
         """Count what waits; of a priority the oldest message is the first."""
         ready, flying, delayed, dead, age = await self._run(scripts.DEPTH)
         oldest = int(age) * MICROSECOND if age else None
-        return Depth(
-            ready=ready, in_flight=flying, delayed=delayed, dead=dead, oldest_age=oldest
-        )
+        return Depth(ready=ready, in_flight=flying, delayed=delayed, dead=dead, oldest_age=oldest)
 
     async def declare(self) -> bool:
         """Note that the queue exists; that is all it needs."""
@@ -196,7 +194,7 @@ class RedisQueue:
             return Taken([], max(int(first) / 1_000_000, 0.0) if first else float("inf"))
         until = moment(int(first))
         deliveries = [
-            to_delivery(self._name, *found[at : at + 3], until) for at in range(0, len(found), 3)
+            to_delivery(self._name, until, *found[at : at + 3]) for at in range(0, len(found), 3)
         ]
         return Taken(deliveries, 0.0)
 

@@ -33,9 +33,7 @@ def check(records: Sequence[Record]) -> None:
             raise error
 
 
-def arguments_of(
-    queues: Queues, records: Sequence[Record], *, silent: bool
-) -> list[bytes | int]:
+def arguments_of(queues: Queues, records: Sequence[Record], *, silent: bool) -> list[bytes | int]:
     """Write what `enqueue.lua` is given; without messages where `silent`."""
     arguments: list[bytes | int] = []
     for record in records:

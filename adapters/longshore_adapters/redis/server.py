@@ -1,4 +1,4 @@
-"""What the server says of itself: its version, its role, what it evicts, and what it keeps on disk."""
+"""What the server says of itself: version, role, what it evicts, and what it keeps on disk."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ class Facts:
             known = "" if self.fsync is None else f", appendfsync {self.fsync}"
             text = f"{how} (appendonly yes{known})"
         elif self.snapshots:
-            text = f"its death only as far as its last snapshot (appendonly no, save {self.snapshots})"
+            text = (
+                f"its death only as far as its last snapshot (appendonly no, save {self.snapshots})"
+            )
         else:
             text = "no restart: it keeps nothing on disk (appendonly no)"
         return f"the death of a client, and of the server {text}; a failover may undo more"

@@ -1,7 +1,7 @@
 """Pure: tasks and attempts to what the server keeps of them, and back.
 
 A row is a head of fixed width, which scripts read and write too (`log.lua` has the places), and
-behind it texts: queue, claim id, worker, tail, spec, result, report. The tail is what few rows have.
+behind it texts: queue, claim id, worker, tail, spec, result, report. The tail is what few have.
 """
 
 from __future__ import annotations
@@ -235,7 +235,9 @@ def to_tried(attempt: Attempt) -> bytes:
 def told(outcome: str, error: TaskError | None, lines: tuple[LogLine, ...]) -> bytes:
     """Write what an attempt says: how it ended, its error, what its handler logged."""
     written = None if error is None else (error.type, error.message, error.traceback)
-    return dumps((outcome, written, [(micros(one.at), one.level, one.text) for one in lines])).encode()
+    return dumps(
+        (outcome, written, [(micros(one.at), one.level, one.text) for one in lines])
+    ).encode()
 
 
 def to_attempt(task_id: TaskId, tried: bytes) -> Attempt:
