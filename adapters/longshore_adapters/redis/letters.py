@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from longshore.identity import TaskId
 from longshore.queue import DeadLetter, Delivery
@@ -61,12 +61,12 @@ def parts_of(message: bytes) -> Parts:
     behind = _KEY + int(message[_KEY_LENGTH])
     start = behind + _LENGTH
     end = start + int.from_bytes(message[behind:start], "big")
-    group, attributes = loads(message[start:end]) if end > start else (None, {})
+    head: list[Any] = loads(message[start:end]) if end > start else [None, {}]
     return Parts(
         sent_at=moment(int(message[_SENT])),
         key=TaskId(text(message[_KEY:behind])),
-        group=cast("str | None", group),
-        attributes=cast("dict[str, str]", attributes),
+        group=head[0],
+        attributes=head[1],
         body=message[end:],
     )
 

@@ -54,7 +54,6 @@ def _given(options: Options) -> dict[str, Any]:
         "socket_connect_timeout": options.timeout,
         "protocol": 2,
         "retry": no_retry,
-        "client_name": "longshore",
     }
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HEAD: Final = struct.Struct(">IqBBIIiiIIqqqqqqqqIIIIIII")
 _TRIED: Final = struct.Struct(">IiIqqI")
 _VERSION: Final = struct.Struct(">Iq")
-STATES: Final = tuple(TaskState)
+STATES: Final[tuple[TaskState, ...]] = tuple(TaskState)
 """Stored as their places; a new state is added at the end."""
 CODES: Final[Mapping[TaskState, int]] = {state: code for code, state in enumerate(STATES)}
 _HAS_BODY, _DELETES, _ARCHIVED, _DELETED = 1, 2, 4, 8
@@ -102,7 +102,7 @@ def to_row(task: Task, seen: Seen) -> bytes:
 
 def to_seen(task_id: str, row: bytes, body: bytes | None = KEPT) -> Seen:
     """Read a row; without its body it has `KEPT` where it has one."""
-    head = _HEAD.unpack_from(row)
+    head: tuple[int, ...] = _HEAD.unpack_from(row)
     version, number, state, flags, token, run, attempts, rescues, audits, wake_no = head[:10]
     at, texts = _HEAD.size, list[bytes]()
     for length in (*head[18:23], max(head[23] - 1, 0), max(head[24] - 1, 0)):
