@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from longshore.errors import ClosedError
 from longshore_adapters.redis import sdk
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from longshore_adapters.redis.options import Options
     from longshore_adapters.redis.scripts import Script
 
-_FRESH: Final = 0.5
-"""Seconds for which a connection that was just used is trusted to be there still."""
-
 
 class Connection:
     """Up to so many connections at once as the URL allows; more callers wait their turn."""
@@ -32,7 +28,7 @@ class Connection:
         self.options = options
         self.clock = clock
         self.keys = Keys(options.prefix)
-        self._idle: list[tuple[sdk.Untyped, float]] = []
+        self._idle: list[sdk.Untyped] = []
         self._turns = asyncio.Semaphore(options.connections)
         self._open = True
         exceptions = sdk.loaded("redis.exceptions")
@@ -89,8 +85,8 @@ class Connection:
 
     async def _connected(self) -> sdk.Untyped:
         while self._idle:
-            link, used = self._idle.pop()
-            if link.is_connected and (monotonic() - used < _FRESH or await _is_quiet(link)):
+            link = self._idle.pop()
+            if link.is_connected and await sdk.is_quiet(link):
                 return link
             await _disconnected(link)
         link = sdk.connection(self.options)
@@ -103,7 +99,7 @@ class Connection:
 
     async def _keep(self, link: sdk.Untyped) -> None:
         if self._open:
-            self._idle.append((link, monotonic()))
+            self._idle.append(link)
         else:
             await _disconnected(link)
 
@@ -111,15 +107,8 @@ class Connection:
         """Close every connection that is not in use; those in use close as their calls end."""
         self._open = False
         idle, self._idle = self._idle, []
-        for link, _ in idle:
+        for link in idle:
             await _disconnected(link)
-
-
-async def _is_quiet(link: sdk.Untyped) -> bool:
-    """Whether nothing came unasked, such as the end of the connection."""
-    with suppress(Exception):
-        return not await link.can_read()
-    return False
 
 
 async def _disconnected(link: sdk.Untyped) -> None:

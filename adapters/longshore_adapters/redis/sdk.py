@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,6 +32,19 @@ def connection(options: Options) -> Untyped:
     if options.tls:
         return kinds.SSLConnection(**address, **_tls(options))
     return kinds.Connection(socket_keepalive=True, **address)
+
+
+async def is_quiet(link: Untyped) -> bool:
+    """Whether nothing came unasked on a connection, such as its end.
+
+    Of an end by a reset redis-py does not tell, only its stream does.
+    """
+    if link._writer is None or link._writer.is_closing():  # noqa: SLF001 - see above
+        return False
+    look = getattr(link, "can_read", None) or link.can_read_destructive  # so it was before 8
+    with suppress(Exception):
+        return not await look()
+    return False
 
 
 def client(options: Options) -> Untyped:
