@@ -31,8 +31,23 @@ async def opened(url: str, options: Options, clock: Clock) -> AsyncGenerator[Bac
     """Connect, see whether the server can be used, and serve it."""
     connection = Connection(options, clock)
     line = Connection(replace(options, connections=_LINES), clock)
-    queues: dict[str, RedisQueue] = {}
     bells: list[Bell] = []
+    try:
+        facts = await server.look(connection)
+        server.check(facts, options.where)
+        yield serving(url, connection, line, bells, facts.survives)
+    finally:
+        await connection.close()
+        await line.close()
+        for bell in bells:
+            await bell.close()
+
+
+def serving(
+    url: str, connection: Connection, line: Connection, bells: list[Bell], survives: str
+) -> Backend:
+    """Give every part a server can be; what waits does so on `line`, and its bell is noted."""
+    queues: dict[str, RedisQueue] = {}
     can = messages.capabilities()
 
     def queue(name: str) -> RedisQueue:
@@ -41,19 +56,11 @@ async def opened(url: str, options: Options, clock: Clock) -> AsyncGenerator[Bac
             queues[name] = RedisQueue(connection, bells[-1], name, can)
         return queues[name]
 
-    try:
-        facts = await server.look(connection)
-        server.check(facts, options.where)
-        logs = task_log.capabilities(clock=options.clock, survives=facts.survives)
-        yield Backend(
-            url=url,
-            queue=queue,
-            task_log=RedisTaskLog(connection, logs),
-            store=RedisStore(connection),
-            together=RedisTogether(connection),
-        )
-    finally:
-        await connection.close()
-        await line.close()
-        for bell in bells:
-            await bell.close()
+    logs = task_log.capabilities(clock=connection.options.clock, survives=survives)
+    return Backend(
+        url=url,
+        queue=queue,
+        task_log=RedisTaskLog(connection, logs),
+        store=RedisStore(connection),
+        together=RedisTogether(connection),
+    )
