@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 import pytest
@@ -192,19 +192,13 @@ async def test_a_connection_cut_between_calls_is_not_noticed(proxy: Proxy, far: 
         assert not isinstance(answer, LongshoreError), name
 
 
-@asynccontextmanager
-async def unanswered(proxy: Proxy) -> AsyncIterator[None]:
+async def lost(proxy: Proxy, work: Awaitable[object]) -> None:
     """The server does what it is asked, and its answer never arrives."""
     proxy.stall("down")
-    yield
+    with pytest.raises(UnavailableError, match="did not answer in time"):
+        await work
     proxy.cut()
     proxy.resume()
-
-
-async def lost(proxy: Proxy, work: Awaitable[object]) -> None:
-    async with unanswered(proxy):
-        with pytest.raises(UnavailableError, match="did not answer in time"):
-            await work
 
 
 async def test_a_send_whose_answer_was_lost_leaves_a_message_too_many_never_one_too_few(
@@ -367,13 +361,22 @@ async def test_a_cancelled_receive_gives_back_what_came_for_it(
     assert got[0].body == b"back"
 
 
-async def test_scripts_that_the_server_forgot_are_sent_again(near: Parts, redis_url: str) -> None:
-    held, of = await stage(near)
-    redis.Redis.from_url(redis_url).script_flush()
+async def test_scripts_that_the_server_forgot_are_sent_again(private_redis: PrivateServer) -> None:
+    url = f"redis://127.0.0.1:{private_redis.port}"
+    async with ADAPTER.open(url, CLOCK) as backend:
+        parts = Parts(backend)
+        held, of = await stage(parts)
+        private_redis.kill()
+        private_redis.start()
+        lost = await parts.queue.release([Release(delivery=held)])
+        await parts.together.enqueue([record(of)])
+        client: Any = redis.Redis(port=private_redis.port)
+        client.script_flush()
 
-    [done] = await near.together.settle([Settlement(outcome=success(of), delivery=held)])
+        [claimed] = await parts.log.claim([bid(of)])
 
-    assert done.accepted
+    assert list(map(type, lost)) == [LeaseLostError]
+    assert claimed.answer is Answer.WON
 
 
 async def test_many_receives_that_wait_leave_the_connections_to_others(

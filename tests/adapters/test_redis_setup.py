@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from dataclasses import replace
@@ -19,9 +20,12 @@ from longshore.conformance.queue.hands import message
 from longshore.errors import ConfigurationError, StorageError, UnavailableError
 from longshore.identity import TaskIds
 from longshore.protocol import Record
+from longshore.queue import Rejection
 from longshore.store import Put
-from longshore.task import TaskSpec, TaskState
+from longshore.task import FINAL, TaskSpec, TaskState
+from longshore.task_log import TaskQuery
 from longshore_adapters.redis import ADAPTER
+from tests.architecture.places import ROOT
 from tests.brokers.fixtures import running
 from tests.brokers.ports import free_ports
 from tests.brokers.private import PrivateServer
@@ -54,8 +58,12 @@ def private_url(server: PrivateServer, options: str = "", login: str = "") -> st
     return f"redis://{login}127.0.0.1:{server.port}?prefix=setup{options}"
 
 
+def client_of(url: str) -> Any:
+    return redis.Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
+
+
 def told(server: PrivateServer, **settings: str) -> Any:
-    client = redis.Redis(port=server.port)
+    client: Any = redis.Redis(port=server.port)
     for name, value in settings.items():
         client.config_set(name.replace("_", "-"), value)
     return client
@@ -180,6 +188,33 @@ async def test_a_user_without_rights_is_told_which(private_redis: PrivateServer)
             await named(backend).send([message()])
 
 
+async def test_the_rights_that_the_readme_names_are_enough(private_redis: PrivateServer) -> None:
+    rights = "+@all -@admin -@dangerous +info +config|get ~{longshore}:*"
+    assert rights in (ROOT / "adapters/longshore_adapters/redis/README.md").read_text("utf-8")
+    told(private_redis).execute_command("ACL", "SETUSER", "clerk", "on", ">word", *rights.split())
+    url = f"redis://clerk:word@127.0.0.1:{private_redis.port}"
+
+    async with ADAPTER.open(url, SystemClock()) as backend:
+        await enqueue(backend)
+        await stored(backend)
+        queue, log = named(backend), backend.task_log
+        assert log is not None
+        waiting = asyncio.ensure_future(queue.receive(limit=2, wait=LEASE, lease=LEASE))
+        [first] = await waiting
+        waiting = asyncio.ensure_future(queue.receive(limit=2, wait=LEASE, lease=LEASE))
+        await asyncio.sleep(0.1)
+        await queue.send([message()])
+        await waiting
+        await queue.reject([Rejection(delivery=first, reason="error")])
+        await log.find(TaskQuery())
+        await log.prune(states=FINAL, before=SystemClock().now(), limit=1)
+        await queue.declare()
+        await queue.delete()
+
+    assert "keys removed" in ADAPTER.deinit(url)[0]
+    assert ADAPTER.examine(url, [])[0].verdict == "ok"
+
+
 @pytest.mark.parametrize(
     ("settings", "survives"),
     [
@@ -224,7 +259,7 @@ async def test_full_memory_refuses_new_tasks_and_lets_held_ones_end(
 
 async def test_other_data_under_the_prefix_is_said(url: str, redis_url: str) -> None:
     prefix = url.partition("prefix=")[2]
-    redis.Redis.from_url(redis_url).set(f"{{{prefix}}}:queue:q:messages", "mine")
+    client_of(redis_url).set(f"{{{prefix}}}:queue:q:messages", "mine")
 
     async with ADAPTER.open(url, SystemClock()) as backend:
         with pytest.raises(StorageError, match="other data"):
@@ -232,7 +267,7 @@ async def test_other_data_under_the_prefix_is_said(url: str, redis_url: str) -> 
 
 
 async def test_every_key_has_the_prefix_for_its_hash_tag(url: str, redis_url: str) -> None:
-    prefix, client = url.partition("prefix=")[2], redis.Redis.from_url(redis_url)
+    prefix, client = url.partition("prefix=")[2], client_of(redis_url)
 
     async with ADAPTER.open(url, SystemClock()) as backend:
         await enqueue(backend)

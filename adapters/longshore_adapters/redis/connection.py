@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from longshore.errors import ClosedError
+from longshore.errors import ClosedError, UnavailableError
 from longshore_adapters.redis import sdk
 from longshore_adapters.redis.errors import translate
 from longshore_adapters.redis.keys import Keys
 from longshore_adapters.redis.scalars import micros
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Sequence
 
     from longshore.clock import Clock
     from longshore_adapters.redis.options import Options
     from longshore_adapters.redis.scripts import Script
+
+T = TypeVar("T")
+
+_ENDS_WITHIN: Final = 1.0
 
 
 class Connection:
@@ -29,6 +33,8 @@ class Connection:
         self.clock = clock
         self.keys = Keys(options.prefix)
         self._idle: list[sdk.Untyped] = []
+        self._used: set[sdk.Untyped] = set()
+        self._begun: set[asyncio.Task[Any]] = set()
         self._turns = asyncio.Semaphore(options.connections)
         self._open = True
         exceptions = sdk.loaded("redis.exceptions")
@@ -47,41 +53,59 @@ class Connection:
 
     async def run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | int) -> Any:  # noqa: ANN401 - its answer
         """Run a script; the time is its first argument."""
-        self.check_open()
         given = (len(keys), *keys, self.now(), *arguments)
-        with translate(self.options.where):
-            async with self._one() as link:
-                await link.send_command(b"EVALSHA", script.sha, *given, check_health=False)
-                try:
-                    return await link.read_response()
-                except self._no_script:
-                    # It was not run at all, so it may be now; from then on the server knows it.
-                    await link.send_command(b"EVAL", script.text, *given, check_health=False)
-                    return await link.read_response()
+        async with self._lent() as link:
+            await link.send_command(b"EVALSHA", script.sha, *given, check_health=False)
+            try:
+                return await link.read_response()
+            except self._no_script:
+                # It was not run at all, so it may be now; from then on the server knows it.
+                await link.send_command(b"EVAL", script.text, *given, check_health=False)
+                return await link.read_response()
 
     async def command(self, *words: bytes | str | int, patience: float | None = None) -> Any:  # noqa: ANN401 - its answer
         """Run a command; with `patience`, wait so many seconds longer for its answer."""
-        self.check_open()
         longer = {} if patience is None else {"timeout": self.options.timeout + patience}
-        with translate(self.options.where):
-            async with self._one() as link:
-                await link.send_command(*words, check_health=False)
-                return await link.read_response(**longer)
+        async with self._lent() as link:
+            await link.send_command(*words, check_health=False)
+            return await link.read_response(**longer)
+
+    def behind(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin work that goes on when its caller has left; closing waits for it, for a while."""
+        task = asyncio.ensure_future(work)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return task
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncGenerator[sdk.Untyped]:
+        """Lend a connection, and say in our words what goes wrong with it."""
+        self.check_open()
+        try:
+            with translate(self.options.where):
+                async with self._turns, self._one() as link:
+                    yield link
+        except UnavailableError:
+            self.check_open()  # closing cuts off what is on its way
+            raise
 
     @asynccontextmanager
     async def _one(self) -> AsyncGenerator[sdk.Untyped]:
-        """Lend a connection; one on which an answer is still owed is closed."""
-        async with self._turns:
-            link = await self._connected()
-            try:
-                yield link
-            except self._response_error:
-                await self._keep(link)  # the answer was an error, but it was the answer
-                raise
-            except BaseException:
-                await _disconnected(link)
-                raise
+        """Give a connection; one on which an answer is still owed is closed."""
+        link = await self._connected()
+        self._used.add(link)
+        try:
+            yield link
+        except self._response_error:  # the answer was an error, but it was the answer
             await self._keep(link)
+            raise
+        except BaseException:
+            await _disconnected(link)
+            raise
+        else:
+            await self._keep(link)
+        finally:
+            self._used.discard(link)
 
     async def _connected(self) -> sdk.Untyped:
         while self._idle:
@@ -104,11 +128,13 @@ class Connection:
             await _disconnected(link)
 
     async def close(self) -> None:
-        """Close every connection that is not in use; those in use close as their calls end."""
+        """Let what goes on behind its callers end, within a second; then close every connection."""
+        if self._begun:
+            await asyncio.wait(self._begun, timeout=_ENDS_WITHIN)
         self._open = False
-        idle, self._idle = self._idle, []
-        for link in idle:
+        for link in (*self._idle, *self._used):
             await _disconnected(link)
+        self._idle.clear()
 
 
 async def _disconnected(link: sdk.Untyped) -> None:

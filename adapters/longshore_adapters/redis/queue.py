@@ -54,7 +54,6 @@ class RedisQueue:
         self._capabilities = capabilities
         self._keys = (*connection.keys.common, *connection.keys.queue(name))
         self._raw_name = raw(name)
-        self._returning: set[asyncio.Task[None]] = set()
 
     @property
     def name(self) -> str:
@@ -179,13 +178,11 @@ class RedisQueue:
 
     async def _taken(self, limit: int, lease: timedelta) -> Taken:
         """Take; where the caller leaves meanwhile, give back what came for it."""
-        taking = asyncio.ensure_future(self._take(limit, lease))
+        taking = self._connection.behind(self._take(limit, lease))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            returning = asyncio.ensure_future(self._return(taking))
-            self._returning.add(returning)
-            returning.add_done_callback(self._returning.discard)
+            self._connection.behind(self._return(taking))
             raise
 
     async def _take(self, limit: int, lease: timedelta) -> Taken:
