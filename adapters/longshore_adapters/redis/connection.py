@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ENDS_WITHIN: Final = 1.0
+"""Seconds that closing waits for what goes on behind its callers: a server may be stalled."""
 
 
 class Connection:
@@ -93,6 +94,9 @@ class Connection:
     async def _one(self) -> AsyncGenerator[sdk.Untyped]:
         """Give a connection; one on which an answer is still owed is closed."""
         link = await self._connected()
+        if not self._open:  # it was closed while this one connected
+            await _disconnected(link)
+            self.check_open()
         self._used.add(link)
         try:
             yield link
