@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -19,10 +20,14 @@ from longshore.identity import TaskId, TaskIds
 from longshore.protocol import Answer, Change, Claim, End, Note, Outcome, Record, Renewal, Verb
 from longshore.queue import Rejection, Release, SupportsDeadLetters, SupportsPurge
 from longshore.store import Add, Delete, Put
-from longshore.task import FINAL, TaskSpec, TaskState
+from longshore.task import FINAL, Task, TaskSpec, TaskState
 from longshore.task_log import TaskQuery
 from longshore.together import Settlement
 from longshore_adapters.redis import ADAPTER, queue
+from longshore_adapters.redis.connection import Connection
+from longshore_adapters.redis.ledger import Ledger
+from longshore_adapters.redis.ledger import Verb as Ruling
+from longshore_adapters.redis.options import parse_url
 from tests.brokers.fixtures import running
 from tests.brokers.private import PrivateServer
 from tests.brokers.proxy import Proxy
@@ -30,6 +35,7 @@ from tests.brokers.servers import REDIS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from datetime import datetime
 
     from longshore.queue import Delivery, Queue
     from longshore.registry import Backend
@@ -88,10 +94,22 @@ async def far(proxy: Proxy, options: str) -> AsyncIterator[Parts]:
 
 
 @pytest.fixture
-async def near(redis_url: str, options: str) -> AsyncIterator[Parts]:
+def url(redis_url: str, options: str) -> Iterator[str]:
+    """Beside the proxy."""
+    url = f"{redis_url}{options}"
+    yield url
+    ADAPTER.deinit(url)
+
+
+@pytest.fixture
+async def near(url: str) -> AsyncIterator[Parts]:
     """Beside the proxy, to see what stands."""
-    async with ADAPTER.open(f"{redis_url}{options}", CLOCK) as backend:
+    async with ADAPTER.open(url, CLOCK) as backend:
         yield Parts(backend)
+
+
+def clients_of(server: PrivateServer) -> Any:
+    return redis.Redis(port=server.port)
 
 
 def spec(task_id: TaskId | None = None) -> TaskSpec:
@@ -306,8 +324,9 @@ async def _until_it_comes(parts: Parts) -> list[Delivery]:
 
 
 async def test_a_receive_that_waits_says_that_the_server_went_away(
-    proxy: Proxy, far: Parts
+    proxy: Proxy, far: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(queue, "_LOOK", 60.0)
     waiting = asyncio.ensure_future(far.queue.receive(limit=1, wait=LONG, lease=LEASE))
     await asyncio.sleep(0.2)
 
@@ -356,8 +375,9 @@ async def test_a_cancelled_receive_gives_back_what_came_for_it(
     await asyncio.wait([receiving])
     proxy.resume()
 
-    while not (got := await near.take()):
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(10):  # its lease lasts longer
+        while not (got := await near.take()):
+            await asyncio.sleep(0.005)
     assert got[0].body == b"back"
 
 
@@ -371,8 +391,7 @@ async def test_scripts_that_the_server_forgot_are_sent_again(private_redis: Priv
         await asyncio.sleep(0.02)  # that the end of the connection arrives
         lost = await parts.queue.release([Release(delivery=held)])
         await parts.together.enqueue([record(of)])
-        client: Any = redis.Redis(port=private_redis.port)
-        client.script_flush()
+        clients_of(private_redis).script_flush()
 
         [claimed] = await parts.log.claim([bid(of)])
 
@@ -401,23 +420,55 @@ async def test_many_receives_that_wait_leave_the_connections_to_others(
 
 
 async def test_each_message_of_a_burst_wakes_somebody(
-    redis_url: str, options: str, monkeypatch: pytest.MonkeyPatch
+    private_redis: PrivateServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_LOOK", 60.0)  # nobody looks by himself
-    url = f"{redis_url}{options}"
+    url, server = f"redis://127.0.0.1:{private_redis.port}", clients_of(private_redis)
     async with ADAPTER.open(url, CLOCK) as one, ADAPTER.open(url, CLOCK) as two:
         mine, theirs = Parts(one).queue, Parts(two).queue
         waiting = [
             asyncio.ensure_future(each.receive(limit=1, wait=LONG, lease=LEASE))
             for each in (mine, theirs) * 3
         ]
-        await asyncio.sleep(0.2)
+        while server.info("clients")["blocked_clients"] < 2:
+            await asyncio.sleep(0.02)
+        await mine.depth()
 
         await mine.send([message() for _ in waiting])
 
         got = await asyncio.wait_for(asyncio.gather(*waiting), 10)
         assert [len(each) for each in got] == [1] * len(waiting)
-    ADAPTER.deinit(url)
+
+
+async def test_a_renewal_between_a_read_and_its_write_is_not_undone(near: Parts, url: str) -> None:
+    of = spec()
+    await near.together.enqueue([record(of)])
+    await near.log.claim([bid(of)])
+    longer = LEASE * 10
+
+    async def renew() -> None:
+        async with ADAPTER.open(url, CLOCK) as other:
+            [done] = await Parts(other).log.renew([Renewal(task_id=of.id, token=1, lease=longer)])
+            assert done.ok
+
+    seen: list[Task | None] = []
+
+    def rule(row: Task | None, _: TaskId, __: datetime) -> tuple[Task | None, bool, None]:
+        seen.append(row)
+        if len(seen) == 1:  # it was read, and is not written yet
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, renew()).result()
+        return None if row is None else replace(row, progress=0.5), True, None
+
+    connection = Connection(parse_url(url), CLOCK)
+    await Ledger(connection).decide(Ruling(lambda task_id: task_id, rule), [of.id])
+    await connection.close()
+
+    [row] = await near.log.get([of.id])
+    assert row is not None
+    assert row.lease_until is not None
+    assert (len(seen), row.progress) == (2, 0.5)
+    assert row.lease_until > CLOCK.now() + LEASE * 2
 
 
 @pytest.fixture
