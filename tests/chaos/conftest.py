@@ -8,6 +8,7 @@ from tests.brokers.fixtures import (
     localstack_url,
     private_rabbitmq,
     rabbitmq_of_the_session,
+    redis_url,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "localstack_url",
     "private_rabbitmq",
     "rabbitmq_of_the_session",
+    "redis_url",
 ]
