@@ -8,7 +8,7 @@ messages. A token is a hint: a receiver that was never woken looks by itself aft
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from longshore.errors import ClosedError, LongshoreError
@@ -45,8 +45,8 @@ class Bell:
             yield event
         finally:
             del self._waiting[event]
-            if event.is_set():  # it did not look any more, so another must
-                self._ring()
+            if event.is_set() and not self._ring():  # it did not look, so another must
+                self._line.behind(self._pass_on())
 
     async def close(self) -> None:
         """Wake everybody, to be told; listen no more."""
@@ -60,12 +60,17 @@ class Bell:
             try:
                 token = await self._line.command(b"BLPOP", self._wake, PERIOD, patience=PERIOD)
                 if token is not None and not self._ring():
-                    await self._line.command(b"RPUSH", self._wake, b"1")
+                    await self._pass_on()
             except ClosedError:
                 return
             except LongshoreError:
                 self._ring_all()  # they look, and say what is the matter
                 await asyncio.sleep(_PAUSE)
+
+    async def _pass_on(self) -> None:
+        """Leave the token to another process; without it that one looks by itself."""
+        with suppress(LongshoreError):
+            await self._line.command(b"RPUSH", self._wake, b"1")
 
     def _ring(self) -> bool:
         """Wake the one who has waited longest; False where nobody is left to."""
