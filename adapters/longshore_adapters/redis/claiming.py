@@ -71,8 +71,8 @@ class Claims:
         return await self._ledger.decide(NOTE, notes)
 
 
-def _won(bid: Claim, row: Sequence[int]) -> Claimed:
-    token, attempt, run, rescues, has_body = row
+def _won(bid: Claim, row: bytes) -> Claimed:
+    token, attempt, run, rescues, has_body = map(int, row.split())
     return Claimed(
         answer=Answer.WON,
         state=TaskState.RUNNING,

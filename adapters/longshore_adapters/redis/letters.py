@@ -71,10 +71,9 @@ def parts_of(message: bytes) -> Parts:
     )
 
 
-def to_delivery(
-    queue: str, until: datetime, rank: bytes, number: bytes, message: bytes
-) -> Delivery:
-    """Read a message that was taken."""
+def to_delivery(queue: str, until: datetime, taken: bytes) -> Delivery:
+    """Read a message that was taken: its rank, the number of the delivery, the message."""
+    rank, number, message = taken.split(b" ", 2)
     parts = parts_of(message)
     return Delivery(
         receipt=f"{rank.decode()}:{number.decode()}:{parts.key}",

@@ -190,9 +190,7 @@ class RedisQueue:
         if not found:
             return Taken([], max(int(first) / 1_000_000, 0.0) if first else float("inf"))
         until = moment(int(first))
-        deliveries = [
-            to_delivery(self._name, until, *found[at : at + 3]) for at in range(0, len(found), 3)
-        ]
+        deliveries = [to_delivery(self._name, until, each) for each in found]
         return Taken(deliveries, 0.0)
 
     async def _return(self, taking: asyncio.Task[Taken]) -> None:

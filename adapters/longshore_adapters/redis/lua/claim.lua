@@ -1,6 +1,6 @@
 -- Plain starts alone: an open row that is due, has no deadline behind it, no wake-up and no tail.
--- ARGV: now, then for each bid id, lease, claim id, worker. Answers {token, attempts, run, rescues,
--- has a body}, or 0 where longshore.protocol must decide.
+-- ARGV: now, then for each bid id, lease, claim id, worker. Answers token, attempts, run, rescues and
+-- whether there is a body, as one text, or '' where longshore.protocol must decide.
 local now = now_of(ARGV[1])
 local moment = time(now)
 
@@ -47,10 +47,10 @@ for at = 2, #ARGV, 4 do
       .. row:sub(TEXTS + #queue + word(row, 107) + word(row, 111))
     write(id, row, new)
     local has_body = flag(row, HAS_BODY) and 1 or 0
-    answers[#answers + 1] =
-      { token, attempts, word(row, 19), struct.unpack('>i4', row, 27), has_body }
+    local rescues = struct.unpack('>i4', row, 27)
+    answers[#answers + 1] = table.concat({ token, attempts, word(row, 19), rescues, has_body }, ' ')
   else
-    answers[#answers + 1] = 0
+    answers[#answers + 1] = ''
   end
 end
 return answers
