@@ -27,6 +27,7 @@ async def examine(connection: Connection) -> list[Finding]:
         _finding("server", "ok", f"version {facts.version} at {where}"),
         *_memory(facts),
         *_disk(facts),
+        *_cluster(facts),
     ]
 
 
@@ -49,6 +50,12 @@ def _disk(facts: Facts) -> Iterator[Finding]:
     else:
         step = "CONFIG SET appendonly yes, and appendfsync everysec, or always where nothing may go"
         yield _finding("disk", "warn", text, step)
+
+
+def _cluster(facts: Facts) -> Iterator[Finding]:
+    if facts.cluster:
+        text = "it is a node of one; all keys of a prefix are in one slot, hence on one node"
+        yield _finding("cluster", "ok", text)
 
 
 def _finding(

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _OLDEST: Final = (6, 2)
 _SYNCED: Final = {
-    "always": "its death, and a power cut",
-    "everysec": "its death; a power cut may undo the last second",
-    "no": "its death; a power cut undoes what the system had not written yet",
+    "always": ", and a power cut",
+    "everysec": "; a power cut may undo the last second",
+    "no": "; a power cut undoes what the system had not written yet",
+    None: "; how much a power cut undoes, the server does not tell",
 }
-_UNSYNCED: Final = "its death; how much a power cut undoes, it does not tell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +41,17 @@ class Facts:
         return self.maxmemory > 0 and self.policy.startswith("allkeys-")
 
     @property
-    def keeps_nothing(self) -> bool:
-        """Whether a restart of the server forgets all."""
-        return not self.append_only and not self.snapshots
-
-    @property
     def survives(self) -> str:
         """Say what an answered write outlives."""
         if self.append_only:
-            how = _SYNCED.get(self.fsync or "", _UNSYNCED)
             known = "" if self.fsync is None else f", appendfsync {self.fsync}"
-            text = f"{how} (appendonly yes{known})"
-        elif self.snapshots:
-            text = (
-                f"its death only as far as its last snapshot (appendonly no, save {self.snapshots})"
-            )
+            text = f"the server's{_SYNCED.get(self.fsync, _SYNCED[None])} (appendonly yes{known})"
+            return f"its writer's death and {text}; a failover may undo more"
+        if self.snapshots:
+            what = f"goes back to its last snapshot (appendonly no, save {self.snapshots})"
         else:
-            text = "no restart: it keeps nothing on disk (appendonly no)"
-        return f"the death of a client, and of the server {text}; a failover may undo more"
+            what = "forgets all, because nothing is kept on disk (appendonly no)"
+        return f"its writer's death alone: a server that restarts {what}"
 
 
 async def look(connection: Connection) -> Facts:
