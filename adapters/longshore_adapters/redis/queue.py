@@ -151,7 +151,8 @@ class RedisQueue:
 
     async def dead_letters(self, *, limit: int, after: str | None = None) -> list[DeadLetter]:
         """List dead letters in the order they died."""
-        found = await self._run(scripts.LETTERS, int(after or 0), limit)
+        past = int(after) if after is not None and after.isdecimal() else 0
+        found = await self._run(scripts.LETTERS, past, limit)
         return [
             to_dead_letter(self._name, found[at], found[at + 1]) for at in range(0, len(found), 2)
         ]
