@@ -399,6 +399,16 @@ async def test_scripts_that_the_server_forgot_are_sent_again(private_redis: Priv
     assert claimed.answer is Answer.WON
 
 
+async def test_one_receive_takes_no_more_than_arrives_in_time(near: Parts) -> None:
+    body = bytes(8 * 2**20)
+    await near.queue.send([message(body) for _ in range(3)])
+
+    taken = [await near.take(limit=10), await near.take(limit=10)]
+
+    assert [len(each) for each in taken] == [2, 1]
+    assert {each.body for each in taken[0] + taken[1]} == {body}
+
+
 async def test_many_receives_that_wait_leave_the_connections_to_others(
     redis_url: str, options: str
 ) -> None:
