@@ -46,13 +46,13 @@ class Settled:
             elif answer.settle is Settle.RELEASE:
                 sorted_.released.append(Release(delivery=delivery, delay=answer.delay))
             elif answer.settle is Settle.DEAD_LETTER:
-                sorted_.rejected.append(rejection_of(delivery, answer, item))
+                sorted_.rejected.append(rejection_of(item.outcome, delivery, answer))
         return sorted_
 
 
-def rejection_of(delivery: Delivery, answer: Finished, settlement: Settlement) -> Rejection:
+def rejection_of(outcome: Outcome, delivery: Delivery, answer: Finished) -> Rejection:
     """Make the dead letter of an attempt that failed for good."""
-    error = settlement.outcome.error
+    error = outcome.error
     return Rejection(
         delivery=delivery,
         reason=answer.reason or "error",

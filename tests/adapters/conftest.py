@@ -16,8 +16,10 @@ from tests.brokers.fixtures import (
     postgres_url,
     private_postgres,
     private_rabbitmq,
+    private_redis,
     rabbitmq_of_the_session,
     rabbitmq_url,
+    redis_url,
 )
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "postgres_url",
     "private_postgres",
     "private_rabbitmq",
+    "private_redis",
     "rabbitmq_of_the_session",
     "rabbitmq_url",
+    "redis_url",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OTHER_SCHEMES = {"postgresql": "postgres", "rabbitmqs": "rabbitmq"}
+OTHER_SCHEMES = {"postgresql": "postgres", "rabbitmqs": "rabbitmq", "rediss": "redis"}
 """Schemes that are another way to one adapter, by the folder of it."""
 PACKAGES = {"core": ROOT / "core/longshore", "adapters": ROOT / "adapters/longshore_adapters"}
 MADE_BY_TOOLS = {"build", "dist", "node_modules", "__pycache__"}

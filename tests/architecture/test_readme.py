@@ -16,6 +16,9 @@ from longshore_adapters.dynamodb.options import parse_url
 from longshore_adapters.dynamodb.store import DynamoDbStore
 from longshore_adapters.dynamodb.table import Table
 from longshore_adapters.dynamodb.task_log import DynamoDbTaskLog
+from longshore_adapters.redis import backend as redis_backend
+from longshore_adapters.redis import connection as redis_connection
+from longshore_adapters.redis import options as redis_options
 from tests.architecture.places import OTHER_SCHEMES, ROOT
 from tests.brokers.fixtures import aws_environment, postgres_schema, postgres_url
 
@@ -33,6 +36,7 @@ URLS = {
     "null": "null://",
     "postgres": "{postgres_schema}",
     "rabbitmq": "rabbitmq://broker?type=classic&bands=10",
+    "redis": "redis://server",
     "s3": "s3://",
     "sqlite": "sqlite:///{tmp}/readme.db",
     "sqs": "sqs://?region=us-east-1&bands=1,5,10,15",
@@ -96,6 +100,10 @@ async def opened(url: str) -> AsyncGenerator[Backend]:
         table = Table(connection)
         log = DynamoDbTaskLog(connection, table, shards=1)
         yield Backend(url=url, task_log=log, store=DynamoDbStore(connection, table))
+    elif url.startswith("redis:"):
+        options = redis_options.parse_url(url)
+        unconnected = redis_connection.Connection(options, SystemClock())
+        yield redis_backend.serving(url, unconnected, unconnected, [], "")
     else:
         async with find_adapter(url).open(url, SystemClock()) as backend:
             yield backend

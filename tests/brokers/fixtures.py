@@ -14,7 +14,15 @@ from uuid import uuid4
 import pytest
 
 from tests.brokers.private import PrivateBroker, PrivateServer, dynamodb_in_files
-from tests.brokers.servers import DYNAMODB, LOCALSTACK, MOTO, POSTGRES, PROMETHEUS, RABBITMQ
+from tests.brokers.servers import (
+    DYNAMODB,
+    LOCALSTACK,
+    MOTO,
+    POSTGRES,
+    PROMETHEUS,
+    RABBITMQ,
+    REDIS,
+)
 from tests.brokers.shell import CannotStartError
 from tests.brokers.sources import ROOT, Node
 from tests.certificates import Certificates
@@ -77,6 +85,18 @@ def postgres_schema(postgres_url: str) -> Iterator[str]:
 def private_postgres() -> Iterator[PrivateServer]:
     """A running PostgreSQL that this test may kill and start; what it answered outlives it."""
     yield from running(PrivateServer(POSTGRES))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """URL of Redis, database 0. Shared, so a test names its prefix anew, and removes it."""
+    return f"{endpoint(REDIS, 'redis://')}/0"
+
+
+@pytest.fixture
+def private_redis() -> Iterator[PrivateServer]:
+    """A running Redis that this test may kill and start; what it held dies with it."""
+    yield from running(PrivateServer(REDIS))
 
 
 @pytest.fixture(scope="session")

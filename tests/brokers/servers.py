@@ -249,6 +249,6 @@ PROMETHEUS = Tool(
 
 TOOLS = (PROMETHEUS,)
 
-# What the present adapters' tests need: those for RabbitMQ, SQS and DynamoDB. One that needs
+# What the present adapters' tests need: those for RabbitMQ, Redis, SQS and DynamoDB. One that needs
 # another server adds it here, and `make test` then brings it up.
-NEEDED = (RABBITMQ, MOTO, LOCALSTACK, DYNAMODB)
+NEEDED = (RABBITMQ, REDIS, MOTO, LOCALSTACK, DYNAMODB)

@@ -11,6 +11,7 @@ from tests.brokers.fixtures import (
     private_postgres,
     private_rabbitmq,
     rabbitmq_of_the_session,
+    redis_url,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "private_postgres",
     "private_rabbitmq",
     "rabbitmq_of_the_session",
+    "redis_url",
 ]

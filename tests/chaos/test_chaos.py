@@ -64,6 +64,22 @@ def test_on_a_queue_and_a_log_apart_every_promise_is_kept(
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.once
+@pytest.mark.timeout(240)
+def test_on_a_server_for_both_every_promise_is_kept(tmp_path: Path, redis_url: str) -> None:
+    url = f"{redis_url}?prefix=chaos-{uuid4().hex[:8]}"
+    words = ("--tasks", "400", "--seconds", "8", "--workers", "3", "--seed", "11", "--json")
+
+    ran = chaos("--url", url, *words, at=tmp_path)
+
+    find_adapter(url).deinit(url)
+    seen: dict[str, Any] = json.loads(ran.stdout)
+    assert seen["violations"] == []
+    assert seen["figures"]["KILL"] >= 5
+    assert seen["figures"]["attempts lost and rescued"] >= 5
+    assert ran.returncode == 0, ran.stderr
+
+
 def assert_enough_was_broken(figures: dict[str, int]) -> None:
     """A run in which little happened would prove little."""
     assert figures["tasks"] == TASKS

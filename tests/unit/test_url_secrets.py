@@ -11,7 +11,10 @@ from longshore.errors import ConfigurationError
 from longshore.registry import find_adapter
 from longshore.settings import Settings, mask_url
 
-SCHEMES = ("rabbitmq", "rabbitmqs", "sqs", "dynamodb", "s3", "sqlite", "memory", "null")
+SCHEMES = (
+    *("rabbitmq", "rabbitmqs", "redis", "rediss", "sqs"),
+    *("dynamodb", "s3", "sqlite", "memory", "null"),
+)
 PASSWORDS = (
     "hush/shy",
     "hush?shy",

@@ -69,7 +69,7 @@ class MemoryTogether:
         elif answer.settle is Settle.RELEASE:
             held_in.give_back(server, delivery, answer.delay)
         elif answer.settle is Settle.DEAD_LETTER:
-            held_in.bury(server, rejection_of(delivery, answer, settlement))
+            held_in.bury(server, rejection_of(settlement.outcome, delivery, answer))
         return answer
 
 

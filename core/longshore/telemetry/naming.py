@@ -6,7 +6,12 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 RABBITMQ: Final = "rabbitmq"
-_SYSTEMS: Final = {"sqs": "aws_sqs", "postgres": "postgresql", "rabbitmqs": RABBITMQ}
+_SYSTEMS: Final = {
+    "sqs": "aws_sqs",
+    "postgres": "postgresql",
+    "rabbitmqs": RABBITMQ,
+    "rediss": "redis",
+}
 ROUTING_KEY: Final = "messaging.rabbitmq.destination.routing_key"
 
 

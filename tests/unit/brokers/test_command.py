@@ -143,7 +143,7 @@ def test_servers_listen_on_loopback_and_each_on_a_port_of_its_own() -> None:
 def test_what_the_adapters_need_is_among_the_servers() -> None:
     names = {server.name for server in NEEDED}
 
-    assert names == {"rabbitmq", "moto", "localstack", "dynamodb"}
+    assert names == {"rabbitmq", "redis", "moto", "localstack", "dynamodb"}
     assert names <= {server.name for server in SERVERS}
 
 
