@@ -13,7 +13,7 @@ from longshore_adapters.postgres.connection import connect, is_idle, is_quiet
 from longshore_adapters.postgres.drafting import draft_of
 from longshore_adapters.postgres.errors import AGAIN, translate
 from longshore_adapters.postgres.recording import answers, first_of_each
-from longshore_adapters.postgres.session import waking
+from longshore_adapters.postgres.session import part, waking
 from longshore_adapters.postgres.standing import ASK, Standing, check, table_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class PostgresProducer:
         with connection.pipeline() as pipeline:
             done = connection.execute(draft.statement.encode(), values, binary=True)
             if draft.queues:
-                pipeline.sync()
+                part(pipeline)
                 connection.execute(statements.WAKE, waking(self._options.channel, draft.queues))
         return done.fetchall()
 
