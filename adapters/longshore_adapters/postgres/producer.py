@@ -86,7 +86,7 @@ class PostgresProducer:
 
     def _write(self, draft: Draft) -> list[Row]:
         """Insert rows and messages, and wake who waits for them: both go to the server at once."""
-        values = {**draft.columns, "now": self._now()}
+        values = {**draft.values, "now": self._now()}
         connection = self._opened()
         with connection.pipeline() as pipeline:
             done = connection.execute(draft.statement.encode(), values, binary=True)
