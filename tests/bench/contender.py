@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A library, or a way to use it. `needs` are its modules; `given` goes to the environment."""
+    """A library, or a way to use it. `needs` are its modules; `given` goes to the environment.
+
+    One that is `slower` is given so many times fewer tasks to drain.
+    """
 
     name: str
     text: str
@@ -21,6 +24,7 @@ class Contender:
     work: tuple[str, ...]
     needs: tuple[str, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict[str, str])
+    slower: int = 1
 
     @property
     def command(self) -> list[str]:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Draft(NamedTuple):
-    """A statement, its columns, and the queues that get a message."""
+    """A statement, its values, and the queues that get a message."""
 
     statement: str
-    columns: dict[str, list[Any]]
+    values: dict[str, Any]
     queues: set[str]
 
 
@@ -33,13 +33,16 @@ def draft_of(records: Sequence[Record], *, sends: bool) -> Draft:
     for record, message in zip(records, messages, strict=True):
         if error := FIT.record(record, sends=message):
             raise error
-    columns = _columns(records)
-    columns["sends"] = messages
     queues = {record.spec.queue for record, sent in zip(records, messages, strict=True) if sent}
-    if all(map(_is_plain, records)):
-        return Draft(statements.RECORD_PLAIN, columns, queues)
-    columns |= _rest(records)
-    return Draft(statements.RECORD, columns, queues)
+    columns = _columns(records)
+    many, one = statements.RECORD_PLAIN, statements.RECORD_ONE_PLAIN
+    if not all(map(_is_plain, records)):
+        columns |= _rest(records)
+        many, one = statements.RECORD, statements.RECORD_ONE
+    if len(records) != 1:
+        return Draft(many, {**columns, "sends": sends}, queues)
+    values = {name: column[0] for name, column in columns.items()}
+    return Draft(one, {**values, "sends": sends}, queues)
 
 
 def _columns(records: Sequence[Record]) -> dict[str, list[Any]]:

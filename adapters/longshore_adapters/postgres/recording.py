@@ -24,7 +24,7 @@ async def record(session: Session, records: Sequence[Record], *, sends: bool) ->
     if not firsts:
         return []
     draft = draft_of(list(firsts.values()), sends=sends)
-    rows = await session.woken(draft.queues, draft.statement, **draft.columns)
+    rows = await session.woken(draft.queues, draft.statement, **draft.values)
     inserted = {row[0] for row in rows}
     found: list[Row] = []
     if len(inserted) < len(records):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
     from datetime import datetime
 
-    from psycopg import AsyncCursor
+    from psycopg import AsyncCursor, AsyncPipeline, Pipeline
 
     from longshore_adapters.postgres.connection import AsyncBounded
     from longshore_adapters.postgres.wire import Row
@@ -30,6 +30,11 @@ def waking(channel: str, queues: Collection[str]) -> dict[str, Any]:
     """What `statements.WAKE` takes; locks are asked for in the order of their numbers."""
     numbers = sorted({number_of(channel, queue) for queue in queues})
     return {"channel": channel, "space": SPACE, "numbers": numbers}
+
+
+def part(pipeline: Pipeline | AsyncPipeline) -> None:
+    """Let what follows be a transaction of its own; `sync` would wait for the one before it."""
+    pipeline._enqueue_sync()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as said above
 
 
 class Session:
@@ -91,7 +96,7 @@ class Session:
             return await self.all(statement, **values)
         async with self._connection.pipeline() as pipeline:
             done = await self._execute(statement, values)
-            await pipeline.sync()
+            part(pipeline)
             await self._execute(statements.WAKE, waking(self._channel, queues))
         return await done.fetchall() if done.description else []
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from longshore.task import FINAL, OPEN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from longshore.task import TaskState
 
 NOW: Final = "coalesce(%(now)s::timestamptz, statement_timestamp())"
@@ -96,10 +98,14 @@ kept AS (
 SELECT seq FROM gone
 """
 WAKE: Final = """
-SELECT pg_notify(%(channel)s, q.number::text) FROM unnest(%(numbers)s::int[]) AS q(number)
+SELECT set_config('synchronous_commit', 'off', true), pg_notify(%(channel)s, q.number::text)
+FROM unnest(%(numbers)s::int[]) AS q(number)
 WHERE NOT pg_try_advisory_xact_lock(%(space)s, q.number)
 """
-"""Who waits for a queue holds its lock, shared; so it costs next to nothing where nobody waits."""
+"""Who waits for a queue holds its lock, shared; so it costs next to nothing where nobody waits.
+
+A transaction of its own, of which nothing has to reach the disk before somebody is woken.
+"""
 ANNOUNCE: Final = "SELECT pg_advisory_lock_shared(%(space)s, %(number)s)"
 WITHDRAW: Final = "SELECT pg_advisory_unlock_shared(%(space)s, %(number)s)"
 
@@ -162,49 +168,72 @@ CHANGING_COLUMNS: Final = (
     *("started_at", "finished_at", "cancel_requested_at", "archived_at", "deleted_at"),
     *("reason", "error", "error_folded", "progress", "progress_note", "body", "result", "report"),
 )
-_SENT: Final = f"""
+_PLAIN: Final = {
+    "id": "%(ids)s::text",
+    "queue": "%(queues)s::text",
+    "name": "%(names)s::text",
+    "priority": "%(priorities)s::smallint",
+    "max_attempts": "%(max_attempts)s::int",
+    "created_at": "%(created)s::timestamptz",
+    "state": "%(states)s::text",
+    "due_at": "%(due)s::timestamptz",
+    "body": "%(bodies)b::bytea",
+}
+_REST: Final = {
+    "expires_at": "%(expires)s::timestamptz",
+    "category": "%(categories)s::text",
+    "tenant": "%(tenants)s::text",
+    "owner": "%(owners)s::text",
+    "label": "%(labels)s::text",
+    "parent_id": "%(parents)s::text",
+    "key": "%(keys)s::text",
+    "tags": "%(tags)s::text",
+    "wake_at": "%(wakes)s::timestamptz",
+    "delete_on_complete": "%(deletes)s::bool",
+}
+
+
+def _record(given: Mapping[str, str], computed: Mapping[str, str], *, one: bool) -> str:
+    """Insert rows, and messages of those that are open and not armed, if any are to be sent.
+
+    What is `computed` is of columns that are given. A list comes as arrays; `one` row as values,
+    which takes psycopg a third of the time. `new` says all that a message needs: to look for it
+    in the arrays would be to compare each with each.
+    """
+    source = f"(VALUES ({', '.join(given.values())}))"
+    order = ""
+    if not one:
+        source = f"unnest({', '.join(f'{each}[]' for each in given.values())}) WITH ORDINALITY"
+        order = "ORDER BY place"
+    named = ", ".join([*given, *([] if one else ["place"])])
+    columns = {**{name: name for name in given}, "updated_at": NOW, **computed}
+    group, body = ("NULL::text", "NULL::bytea")
+    if "tenant" in given:
+        group, body = ("tenant", "CASE WHEN delete_on_complete THEN body END")
+    return f"""
+WITH new AS (
+    INSERT INTO task ({", ".join(columns)}) SELECT {", ".join(columns.values())}
+    FROM {source} AS g({named}) {order} ON CONFLICT (id) DO NOTHING
+    RETURNING seq, id, queue, priority, due_at, {group} AS group_key, {body} AS body,
+        state IN {_OPEN} AND wake_at IS NULL AS goes),
 sent AS (
     INSERT INTO message (key, queue, priority, ready, visible_at, sent_at, task, group_key, body)
-    SELECT g.id, g.queue, g.priority, g.due_at <= {NOW}, greatest(g.due_at, {NOW}), {NOW}, new.seq,
-        {{group}}, {{body}}
-    FROM given AS g JOIN new USING (id) WHERE g.sends ORDER BY g.place)
+    SELECT id, queue, priority, due_at <= {NOW}, greatest(due_at, {NOW}), {NOW}, seq, group_key,
+        body
+    FROM new WHERE goes AND %(sends)s ORDER BY seq)
 SELECT id FROM new
 """
-RECORD_PLAIN: Final = f"""
-WITH given AS (
-    SELECT * FROM unnest(%(ids)s::text[], %(queues)s::text[], %(names)s::text[],
-        %(priorities)s::smallint[], %(max_attempts)s::int[], %(created)s::timestamptz[],
-        %(states)s::text[], %(due)s::timestamptz[], %(bodies)b::bytea[], %(sends)s::bool[])
-        WITH ORDINALITY AS g(id, queue, name, priority, max_attempts, created_at, state, due_at,
-            body, sends, place)),
-new AS (
-    INSERT INTO task (id, queue, name, priority, max_attempts, created_at, state, due_at,
-        updated_at, body)
-    SELECT id, queue, name, priority, max_attempts, created_at, state, due_at, {NOW}, body
-    FROM given ORDER BY place ON CONFLICT (id) DO NOTHING RETURNING seq, id),
-{_SENT.format(group="NULL", body="NULL")}
-"""
-RECORD: Final = f"""
-WITH given AS (
-    SELECT * FROM unnest(%(ids)s::text[], %(queues)s::text[], %(names)s::text[],
-        %(priorities)s::smallint[], %(max_attempts)s::int[], %(created)s::timestamptz[],
-        %(states)s::text[], %(due)s::timestamptz[], %(bodies)b::bytea[], %(sends)s::bool[],
-        %(expires)s::timestamptz[], %(categories)s::text[], %(tenants)s::text[],
-        %(owners)s::text[], %(labels)s::text[], %(parents)s::text[], %(keys)s::text[],
-        %(tags)s::text[], %(wakes)s::timestamptz[], %(deletes)s::bool[])
-        WITH ORDINALITY AS g(id, queue, name, priority, max_attempts, created_at, state, due_at,
-            body, sends, expires_at, category, tenant, owner, label, parent_id, key, tags, wake_at,
-            delete_on_complete, place)),
-new AS (
-    INSERT INTO task (id, queue, name, priority, max_attempts, created_at, state, due_at,
-        updated_at, body, expires_at, spec_expires_at, category, tenant, owner, label, parent_id,
-        key, tags, wake_at, wake_no, delete_on_complete)
-    SELECT id, queue, name, priority, max_attempts, created_at, state, due_at, {NOW}, body,
-        expires_at, expires_at, category, tenant, owner, label, parent_id, key, tags::jsonb,
-        wake_at, (wake_at IS NOT NULL)::int, delete_on_complete
-    FROM given ORDER BY place ON CONFLICT (id) DO NOTHING RETURNING seq, id),
-{_SENT.format(group="g.tenant", body="CASE WHEN g.delete_on_complete THEN g.body END")}
-"""
+
+
+_COMPUTED: Final = {
+    "spec_expires_at": "expires_at",
+    "tags": "tags::jsonb",
+    "wake_no": "(wake_at IS NOT NULL)::int",
+}
+RECORD_PLAIN: Final = _record(_PLAIN, {}, one=False)
+RECORD: Final = _record(_PLAIN | _REST, _COMPUTED, one=False)
+RECORD_ONE_PLAIN: Final = _record(_PLAIN, {}, one=True)
+RECORD_ONE: Final = _record(_PLAIN | _REST, _COMPUTED, one=True)
 """The message shares the body of its row, except where success strips the row."""
 STATES_BY_ID: Final = "SELECT id, state FROM task WHERE id = ANY(%(ids)s::text[])"
 

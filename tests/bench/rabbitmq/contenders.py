@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.bench.floor import census
 from longshore.bench.site import Database
+from tests.bench.beside import Beside
 from tests.bench.contender import Contender
-from tests.bench.rabbitmq.place import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from longshore.bench.floor import Census
     from tests.bench.rabbitmq.place import Place, Queue
 
+NAME: Final = "tasks"
+"""Longshore's name of a queue, behind a prefix."""
 _APPS: Final = "tests.bench.rabbitmq.apps"
+_LONGSHORE: Final = "tests.bench.longshore_app"
 _TUNED: Final = "200"
 """Messages that a neighbour's worker takes at once: more than each takes by itself."""
 
@@ -39,7 +42,7 @@ def _longshore(name: str, text: str, log: str) -> Contender:
     return Contender(
         name=name,
         text=text,
-        module=f"{_APPS}.longshore_app",
+        module=_LONGSHORE,
         work=("-m", "longshore", "work"),
         given={"BENCH_FILLING": "305", "BENCH_LOG": log},
     )
@@ -71,7 +74,7 @@ NEIGHBOURS: Final = (
         needs=("celery",),
     ),
 )
-EVERYBODY: Final = (RAW, OURS, LOGGED, *NEIGHBOURS)
+BESIDE: Final = Beside(floor=RAW, ours=OURS, more=(LOGGED,), neighbours=NEIGHBOURS)
 HOLDERS: Final = tuple(one for one in NEIGHBOURS if one.name in {"dramatiq", "celery"})
 """Neighbours that can delay a task as they come, and hold it in the worker until it is due."""
 
@@ -86,7 +89,7 @@ def settings(place: Place, queue: Queue, one: Contender) -> Mapping[str, str]:
     return {
         "BENCH_PORT": str(place.port),
         "BENCH_QUEUE": queue.name,
-        "LONGSHORE_APP": f"{_APPS}.longshore_app:app",
+        "LONGSHORE_APP": f"{_LONGSHORE}:app",
         "LONGSHORE_QUEUE": NAME,
         "LONGSHORE_QUEUES": json.dumps(off),
         "LONGSHORE_QUEUE_URL": place.url(queue) + ("" if is_logged else "&ladder=on"),

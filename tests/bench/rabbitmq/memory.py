@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from longshore.bench.footprint import memory_of
 from tests.bench import journal
+from tests.bench.beside import counted, holds, told_of
 from tests.bench.figures import Measured
 from tests.bench.processes import RoundError, produced, running, until
-from tests.bench.rabbitmq.beside import counted, told_of
-from tests.bench.rabbitmq.contenders import HOLDERS, LOGGED, logged
+from tests.bench.rabbitmq.contenders import HOLDERS, LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def memory(place: Place, tasks: int, holders: Sequence[Contender] = HOLDERS) -> 
 
 
 def _ours(place: Place, tasks: int) -> Measured:
-    with place.queue() as queue:
+    with place.queue(LOGGED) as queue:
         told, folder = told_of(place, queue, LOGGED, "one")
         produced(LOGGED, told, folder, range(1))
         with running(LOGGED.command, told, folder) as worker:
@@ -49,8 +49,8 @@ def _ours(place: Place, tasks: int) -> Measured:
             produced(LOGGED, told, folder, range(1, 2))  # it still works
             until(worker, folder, 2)
         runs = journal.read(folder / "runs")
-        left = queue.holds(0)
-        log = logged(place, queue)
+        left = holds(queue, 0)
+        log = queue.logged()
     figures = {
         "growth": float(waiting.resident - before.resident),
         "before": float(before.resident),
@@ -65,7 +65,7 @@ def _ours(place: Place, tasks: int) -> Measured:
 
 def _grown(place: Place, tasks: int, one: Contender) -> float:
     """Bytes by which a neighbour's worker grows until it has taken what it takes."""
-    with place.queue() as queue:
+    with place.queue(one) as queue:
         told, folder = told_of(place, queue, one, "one")
         produced(one, told, folder, range(1))
         with running(one.command, told, folder) as worker:

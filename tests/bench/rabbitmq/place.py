@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,19 +9,20 @@ from uuid import uuid4
 
 from longshore_adapters.rabbitmq.ladder import remove_ladder
 from longshore_adapters.rabbitmq.options import parse_url
-from tests.bench.processes import GRACE
+from tests.bench.figures import Measured
 from tests.bench.rabbitmq.apps.pyamqp_app import channel
+from tests.bench.rabbitmq.contenders import NAME, logged, settings
 from tests.brokers.servers import RABBITMQ
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
-NAME: Final = "tasks"
-"""Longshore's name of a queue, behind a prefix."""
+    from longshore.bench.floor import Census
+    from tests.bench.contender import Contender
+
 _MADE: Final = ("", "-dlq", ".DQ", ".XQ", ".dead_letter")
 """What contenders name their queues, behind the name that they are given."""
-_LOOK: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,10 @@ class Place:
     port: int = RABBITMQ.port
 
     @contextmanager
-    def queue(self) -> Generator[Queue]:
+    def queue(self, one: Contender) -> Generator[Queue]:
         """Name a queue; it is gone afterwards, with all that a contender makes of the name."""
         with channel(f"guest:guest@127.0.0.1:{self.port}") as of:
-            queue = Queue(f"bench-{uuid4().hex[:8]}-", of)
+            queue = Queue(self, one, f"bench-{uuid4().hex[:8]}-", of)
             try:
                 yield queue
             finally:
@@ -51,29 +51,38 @@ class Place:
 
 
 class Queue:
-    """A queue, seen by a connection of its own that consumes nothing."""
+    """A contender's queue, seen by a connection of its own that consumes nothing."""
 
-    def __init__(self, prefix: str, of: Any) -> None:
+    def __init__(self, place: Place, one: Contender, prefix: str, of: Any) -> None:
         """Look through a channel of py-amqp's."""
         self.prefix = prefix
         self.name = prefix + NAME
+        self._place = place
+        self._one = one
         self._of = of
+
+    def settings(self) -> Mapping[str, str]:
+        """What the contender's processes are told."""
+        return settings(self._place, self, self._one)
 
     def left(self) -> int:
         """Messages that wait; what a worker holds is not among them."""
         return int(self._of.queue_declare(self.name, passive=True).message_count)
 
-    def holds(self, wanted: int) -> int:
-        """Wait for as many messages, for a while; how many there are."""
-        end = time.monotonic() + GRACE
-        while (left := self.left()) != wanted and time.monotonic() < end:
-            time.sleep(_LOOK)
-        return left
-
-    def sample(self) -> tuple[int, bool]:
+    def look(self) -> Measured:
         """Look at a message that waits: the bytes of its body, and whether it is durable."""
         message = self._of.basic_get(self.name)
         self._of.basic_reject(message.delivery_tag, requeue=True)
         body = message.body
         size = len(body if isinstance(body, bytes) else body.encode())
-        return size, message.properties.get("delivery_mode") == 2
+        is_durable = message.properties.get("delivery_mode") == 2
+        return Measured(figures={"size": size}, counts={"not durable": int(not is_durable)})
+
+    def logged(self) -> Census | None:
+        """What is in the log; None for a contender without one."""
+        return logged(self._place, self)
+
+    def succeeded(self) -> int | None:
+        """Successes in the log."""
+        log = self.logged()
+        return None if log is None else log.succeeded

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import DELAY, HOW, PREFETCH, QUEUE, URL, load, on_threads
+from tests.bench.load import DELAY, HOW, QUEUE, load, on_threads
+from tests.bench.rabbitmq.apps.server import PREFETCH, URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

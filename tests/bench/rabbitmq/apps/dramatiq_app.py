@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import DELAY, HOW, QUEUE, URL, load, on_threads
+from tests.bench.load import DELAY, HOW, QUEUE, load, on_threads
+from tests.bench.rabbitmq.apps.server import URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import PREFETCH, QUEUE, URL, load, on_loop
+from tests.bench.load import QUEUE, named, on_loop
+from tests.bench.rabbitmq.apps.server import PREFETCH, URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -38,8 +39,7 @@ def producing() -> Generator[Callable[[range], object]]:
     """Send by coroutines, of which many wait at once."""
 
     async def send(number: int) -> None:
-        content = dict(zip(("number", "sent", "filling"), load(number), strict=True))
-        await broker.publish(content, queue, persist=True)
+        await broker.publish(named(number), queue, persist=True)
 
     with asyncio.Runner() as runner:
         runner.run(broker.connect())

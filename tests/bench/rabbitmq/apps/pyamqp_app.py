@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import HOW, QUEUE, URL, load
+from tests.bench.load import HOW, QUEUE, load
+from tests.bench.rabbitmq.apps.server import URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import PREFETCH, QUEUE, URL, load, on_loop
+from tests.bench.load import QUEUE, load, on_loop
+from tests.bench.rabbitmq.apps.server import PREFETCH, URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

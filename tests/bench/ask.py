@@ -1,4 +1,4 @@
-"""Sends tasks one at a time, each when the last has begun: `python -m tests.bench.rabbitmq.ask`.
+"""Sends tasks one at a time, each when the last has begun: `python -m tests.bench.ask`.
 
 Its words are a contender's module and how many tasks. Between two it idles, of varied length, so
 that no worker's own rhythm is met at the same point each time.

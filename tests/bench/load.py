@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-BODY: Final = 500
 FILLING: Final = "x" * int(os.environ.get("BENCH_FILLING", "0"))
-"""With what a library puts around it, a body is some 500 bytes."""
-URL: Final = f"guest:guest@127.0.0.1:{os.environ.get('BENCH_PORT', '0')}"
+"""With what a library puts around it, all bodies are of about one size."""
 QUEUE: Final = os.environ.get("BENCH_QUEUE", "")
 HOW: Final = os.environ.get("BENCH_HOW", "many")
 """`many`: as fast as it can be sent. `one`: each confirmed before the next. `later`: due later."""
 DELAY: Final = 3600
 """Seconds until what is sent `later` is due."""
-PREFETCH: Final = 200
 _THREADS: Final = 8
 _AT_ONCE: Final = 500
 
@@ -28,6 +25,11 @@ _AT_ONCE: Final = 500
 def load(number: int) -> tuple[int, int, str]:
     """What the task of a number is told: it, the time by the clock of all processes, a filling."""
     return number, time.monotonic_ns(), FILLING
+
+
+def named(number: int) -> dict[str, Any]:
+    """The same by name."""
+    return dict(zip(("number", "sent", "filling"), load(number), strict=True))
 
 
 def on_threads(send: Callable[[int], object]) -> Callable[[range], object]:

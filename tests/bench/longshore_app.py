@@ -1,4 +1,4 @@
-"""Longshore: where its log is, its settings say."""
+"""Longshore: where queue and log are, its settings say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from longshore import Longshore
 from longshore.wiring import open_ports
 from tests.bench import journal
-from tests.bench.rabbitmq.apps.load import DELAY, HOW, load
+from tests.bench.load import DELAY, HOW, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

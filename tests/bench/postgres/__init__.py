@@ -1,0 +1,1 @@
+"""Speed on PostgreSQL beside bare psycopg and others: `python -m tests.bench.postgres`."""

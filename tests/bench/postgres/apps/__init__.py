@@ -1,0 +1,1 @@
+"""The contenders: the same no-op task in each, sent and run as each library has it."""
