@@ -8,6 +8,7 @@ kit and a comparison with the memory adapter hold both to the same answers.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore import protocol
@@ -18,41 +19,52 @@ from longshore_adapters.postgres.ledger import Ledger
 from longshore_adapters.postgres.scalars import span, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
     from longshore.identity import TaskId
     from longshore.protocol import Claim, Note, Renewal
+    from longshore_adapters.postgres.database import Database
     from longshore_adapters.postgres.session import Session
     from longshore_adapters.postgres.wire import Row
 
 
-async def claim(session: Session, bids: Sequence[Claim]) -> list[Claimed]:
-    """Decide each claim; of two for one task in a batch, the second sees the first."""
-    if len({bid.spec.id for bid in bids}) < len(bids):
-        return await _decide(session, bids)
-    won = await _start(session, [bid for bid in bids if not bid.early_ack])
+async def claim(database: Database, bids: Sequence[Claim]) -> list[Claimed]:
+    """Decide each claim; of two for one task in a batch, the second sees the first.
+
+    Each step is done again by itself where somebody was in its way: what was won stays won.
+    """
+    if not bids or len({bid.spec.id for bid in bids}) < len(bids):
+        return await database.run(partial(_decide, bids=bids))
+    won: dict[TaskId, Claimed] = {}
+    for some in _alike(bids):
+        won |= await database.run(partial(_start, bids=some))
     others = [bid for bid in bids if bid.spec.id not in won]
-    answers = await _decide(session, others)
-    won |= zip((bid.spec.id for bid in others), answers, strict=True)
+    if others:
+        answers = await database.run(partial(_decide, bids=others))
+        won |= zip((bid.spec.id for bid in others), answers, strict=True)
     return [won[bid.spec.id] for bid in bids]
 
 
-async def _start(session: Session, bids: Sequence[Claim]) -> dict[TaskId, Claimed]:
+def _alike(bids: Sequence[Claim]) -> Iterable[Sequence[Claim]]:
+    """Put together what one statement may start: nearly always all there is."""
     alike: defaultdict[tuple[str, timedelta, int], list[Claim]] = defaultdict(list)
     for bid in bids:
-        alike[bid.worker, bid.lease, bid.max_rescues].append(bid)
-    won: dict[TaskId, Claimed] = {}
-    for (worker, lease, max_rescues), some in alike.items():
-        started = await session.all(
-            statements.START,
-            ids=[bid.spec.id for bid in some],
-            claims=[text(bid.claim_id) for bid in some],
-            worker=text(worker),
-            lease=span(lease),
-        )
-        won |= {row[0]: _won(row, max_rescues) for row in started}
-    return won
+        if not bid.early_ack:
+            alike[bid.worker, bid.lease, bid.max_rescues].append(bid)
+    return alike.values()
+
+
+async def _start(session: Session, bids: Sequence[Claim]) -> dict[TaskId, Claimed]:
+    one = bids[0]
+    started = await session.all(
+        statements.START,
+        ids=[bid.spec.id for bid in bids],
+        claims=[text(bid.claim_id) for bid in bids],
+        worker=text(one.worker),
+        lease=span(one.lease),
+    )
+    return {row[0]: _won(row, one.max_rescues) for row in started}
 
 
 def _won(row: Row, max_rescues: int) -> Claimed:
@@ -70,8 +82,6 @@ def _won(row: Row, max_rescues: int) -> Claimed:
 
 
 async def _decide(session: Session, bids: Sequence[Claim]) -> list[Claimed]:
-    if not bids:
-        return []
     async with session.transaction():
         ledger = await Ledger.read(session, [bid.spec.id for bid in bids])
         answers: list[Claimed] = []

@@ -6,6 +6,7 @@ decided by `longshore.protocol`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore import protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from longshore.identity import TaskId
     from longshore.protocol import Change, Outcome
     from longshore.queue import Delivery
+    from longshore_adapters.postgres.database import Database
     from longshore_adapters.postgres.session import Session
 
 
@@ -64,15 +66,20 @@ def _succeeded(outcome: Outcome, run: int) -> Finished:
     )
 
 
-async def finish(session: Session, outcomes: Sequence[Outcome]) -> list[Finished]:
-    """Decide each end; of two for one task in a batch, the second sees the first."""
-    done = await succeed(session, outcomes, {})
+async def finish(database: Database, outcomes: Sequence[Outcome]) -> list[Finished]:
+    """Decide each end; of two for one task in a batch, the second sees the first.
+
+    Each step is done again by itself where somebody was in its way.
+    """
+    done = await database.run(partial(succeed, outcomes=outcomes, held={}))
     rest = [outcome for outcome in outcomes if outcome.task_id not in done]
-    if not rest:
-        return [done[outcome.task_id] for outcome in outcomes]
-    async with session.transaction():
-        decided = iter(await decide(session, rest))
+    decided = iter(await database.run(partial(_decide_all, outcomes=rest)) if rest else ())
     return [done.get(outcome.task_id) or next(decided) for outcome in outcomes]
+
+
+async def _decide_all(session: Session, outcomes: Sequence[Outcome]) -> list[Finished]:
+    async with session.transaction():
+        return await decide(session, outcomes)
 
 
 async def decide(session: Session, outcomes: Sequence[Outcome]) -> list[Finished]:

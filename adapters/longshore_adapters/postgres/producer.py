@@ -12,7 +12,6 @@ from longshore_adapters.postgres import statements
 from longshore_adapters.postgres.connection import connect, is_idle, is_quiet
 from longshore_adapters.postgres.drafting import draft_of
 from longshore_adapters.postgres.errors import AGAIN, translate
-from longshore_adapters.postgres.lone import Lone
 from longshore_adapters.postgres.recording import answers, first_of_each
 from longshore_adapters.postgres.session import part, waking
 from longshore_adapters.postgres.standing import ASK, Standing, check, table_of
@@ -40,7 +39,6 @@ class PostgresProducer:
         self._open = True
         self._inherited: list[Bounded] = []
         self._connection: Bounded | None = None
-        self._lone: Lone | None = None
         self._begin()
 
     def check(self) -> None:
@@ -89,11 +87,6 @@ class PostgresProducer:
         """Insert rows and messages, and wake who waits for them: both go to the server at once."""
         values = {**draft.values, "now": self._now()}
         connection = self._opened()
-        if draft.queues and draft.statement == statements.RECORD_ONE_PLAIN:
-            if self._lone is None or self._lone.connection is not connection:
-                self._lone = Lone(connection)
-            is_new = self._lone.write(values, waking(self._options.channel, draft.queues))
-            return [(values["ids"],)] if is_new else []
         with connection.pipeline() as pipeline:
             done = connection.execute(draft.statement.encode(), values, binary=True)
             if draft.queues:

@@ -69,7 +69,7 @@ class PostgresTaskLog:
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
         """Decide each claim."""
-        return await self._database.run(partial(claiming.claim, bids=claims))
+        return await claiming.claim(self._database, claims)
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]:
         """Decide each renewal."""
@@ -83,7 +83,7 @@ class PostgresTaskLog:
         fitting = [
             outcome for outcome, error in zip(outcomes, errors, strict=True) if error is None
         ]
-        finished = iter(await self._database.run(partial(finishing.finish, outcomes=fitting)))
+        finished = iter(await finishing.finish(self._database, fitting))
         return [
             next(finished) if error is None else await refused(self._database, outcome, error)
             for outcome, error in zip(outcomes, errors, strict=True)

@@ -36,7 +36,7 @@ class PostgresTogether:
         """Finish attempts and settle their messages; each of them is one step."""
         errors = [FIT.outcome(settlement.outcome) for settlement in settlements]
         if not any(errors):
-            return await self._database.run(partial(_settle, settlements=settlements))
+            return await self._settle(settlements)
         pairs = list(zip(settlements, errors, strict=True))
         finished = iter(await self.settle([item for item, error in pairs if error is None]))
         return [
@@ -44,21 +44,20 @@ class PostgresTogether:
             for item, error in pairs
         ]
 
-
-async def _settle(session: Session, settlements: Sequence[Settlement]) -> list[Finished]:
-    held: dict[TaskId, Delivery] = {
-        item.outcome.task_id: item.delivery for item in settlements if item.delivery is not None
-    }
-    outcomes = [item.outcome for item in settlements]
-    done = await finishing.succeed(session, outcomes, held)
-    rest = [item for item in settlements if item.outcome.task_id not in done]
-    decided = iter(await _decide(session, rest))
-    return [done.get(outcome.task_id) or next(decided) for outcome in outcomes]
+    async def _settle(self, settlements: Sequence[Settlement]) -> list[Finished]:
+        held: dict[TaskId, Delivery] = {
+            item.outcome.task_id: item.delivery for item in settlements if item.delivery is not None
+        }
+        outcomes = [item.outcome for item in settlements]
+        succeed = partial(finishing.succeed, outcomes=outcomes, held=held)
+        done = await self._database.run(succeed)
+        rest = [item for item in settlements if item.outcome.task_id not in done]
+        decide = partial(_decide, settlements=rest)
+        decided = iter(await self._database.run(decide) if rest else ())
+        return [done.get(outcome.task_id) or next(decided) for outcome in outcomes]
 
 
 async def _decide(session: Session, settlements: Sequence[Settlement]) -> list[Finished]:
-    if not settlements:
-        return []
     async with session.transaction():
         finished = await finishing.decide(session, [item.outcome for item in settlements])
         await _deliver(session, settlements, finished)

@@ -1,4 +1,4 @@
-"""A lone plain task is sent past psycopg: what is written, and what is said where nothing was."""
+"""What is sent without a loop: a lone row as one of a batch, and what is said where none was."""
 
 from __future__ import annotations
 
