@@ -302,6 +302,19 @@ async def test_an_account_whose_commits_are_not_waited_for_is_said_to_lose_the_l
 # --------------------------------------------------------------------------------------- processes
 
 
+async def test_a_backend_is_not_used_behind_a_fork(
+    postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ADAPTER.open(postgres_schema, SystemClock()) as backend:
+        assert backend.store is not None
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(ConfigurationError, match="open the URL in each process"):
+                await backend.store.get(["a"])
+
+        assert await backend.store.get(["a"]) == [None]
+
+
 def test_either_side_of_a_fork_enqueues(
     postgres_schema: str, server: psycopg.Connection[Any]
 ) -> None:

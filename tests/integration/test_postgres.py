@@ -58,7 +58,7 @@ def shop(tmp_path: Path, postgres_url: str) -> Iterator[Shop]:
 def test_before_init_a_worker_says_how_to_make_the_tables_and_ends(shop: Shop) -> None:
     ran = shop.run("work", "--burst")
 
-    assert ran.returncode == ExitCode.CONFIGURATION
+    assert ran.returncode == ExitCode.UNAVAILABLE
     assert "longshore init" in ran.stderr
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 
-from longshore.errors import ClosedError, UnavailableError
+from longshore.errors import ClosedError, ConfigurationError, UnavailableError
 from longshore_adapters.postgres.connection import aconnect, is_idle, is_quiet
 from longshore_adapters.postgres.errors import AGAIN, translate, translated
 from longshore_adapters.postgres.listening import Listener
@@ -42,6 +43,7 @@ class Database:
         self._room = asyncio.Semaphore(options.pool)
         self._idle: list[AsyncBounded] = []
         self._standing: Standing | None = None
+        self._pid = os.getpid()
         self._open = True
 
     @property
@@ -94,8 +96,7 @@ class Database:
     @asynccontextmanager
     async def _borrowed(self) -> AsyncGenerator[AsyncBounded]:
         async with self._room:
-            if not self._open:
-                raise self._closed()
+            self._check_usable()
             connection = await self._connection()
             try:
                 yield connection
@@ -135,5 +136,13 @@ class Database:
         while self._idle:
             await self._idle.pop().close()
 
-    def _closed(self) -> ClosedError:
-        return ClosedError(f"the database {self.options.address}")
+    def _check_usable(self) -> None:
+        if not self._open:
+            what = f"the database {self.options.address}"
+            raise ClosedError(what)
+        if self._pid != os.getpid():
+            message = (
+                "these connections to PostgreSQL are of the process before a fork; "
+                "open the URL in each process"
+            )
+            raise ConfigurationError(message)
