@@ -122,8 +122,8 @@ def test_a_broker_that_is_away_is_said_to_be_and_leaves_no_row(desk: Desk) -> No
 
 
 def test_of_a_batch_those_that_went_are_told_from_those_that_did_not(desk: Desk) -> None:
-    desk.wire.refused = [b"bad"]
-    records = desk.records("good", "bad", "fine")
+    desk.wire.refused = [b"spoilt"]
+    records = desk.records("good", "spoilt", "fine")
 
     with pytest.raises(EnqueueError) as raised:
         desk.client.submit(records)
