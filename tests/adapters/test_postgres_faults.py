@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from longshore.clock import SystemClock
 from longshore.errors import ClosedError, LongshoreError, UnavailableError
@@ -31,6 +33,7 @@ from longshore.task import FINAL, TaskSpec, TaskState
 from longshore.task_log import TaskQuery
 from longshore.together import Settlement
 from longshore_adapters.postgres import ADAPTER, connection
+from longshore_adapters.postgres.options import parse_url
 from tests.brokers.private import PrivateServer
 from tests.brokers.proxy import Proxy
 
@@ -281,10 +284,11 @@ async def test_a_receive_that_is_cancelled_leaves_its_message_to_others(
             receiving.cancel()
             got = (await asyncio.gather(receiving, return_exceptions=True))[0]
             await sending
-            if isinstance(got, list):
-                await on.queue.ack(got)
-            else:
-                await on.queue.ack([await on.held()])
+            if isinstance(got, asyncio.CancelledError):
+                got = await on.queue.receive(limit=2, wait=NO_WAIT, lease=LEASE)
+            assert isinstance(got, list)
+            assert len(got) == 1
+            await on.queue.ack(got)
 
 
 async def test_closing_ends_a_receive_that_waits(postgres_schema: str) -> None:
@@ -400,6 +404,28 @@ async def test_batches_that_want_the_same_rows_in_any_order_all_get_answers(
         rows = await one.log.get([each.spec.id for each in entries])
 
     assert sum(row.token for row in rows if row is not None) == sum(wins)
+
+
+async def test_a_row_that_somebody_else_keeps_locked_is_not_waited_for_without_end(
+    postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection._TIMEOUTS, "lock_timeout", "200ms")  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - 5 s would be waited for
+    entry = record()
+    lock = sql.SQL("SELECT 1 FROM {} FOR UPDATE")
+    table = sql.Identifier(parse_url(postgres_schema).schema, "task")
+    async with (
+        opened(postgres_schema) as on,
+        await psycopg.AsyncConnection.connect(postgres_schema.partition("?")[0]) as other,
+    ):
+        await on.together.enqueue([entry])
+        await other.execute(lock.format(table))
+
+        with pytest.raises(UnavailableError, match="kept a row locked for too long"):
+            await on.log.claim([bid(entry)])
+        await other.rollback()
+        [won] = await on.log.claim([bid(entry)])
+
+    assert won.answer is Answer.WON
 
 
 async def test_of_many_who_adopt_the_same_messages_each_is_owned_once(postgres_schema: str) -> None:

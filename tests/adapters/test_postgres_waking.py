@@ -20,6 +20,7 @@ from longshore.together import Settlement
 from longshore_adapters.postgres import ADAPTER
 from longshore_adapters.postgres.options import parse_url
 from longshore_adapters.postgres.session import number_of
+from tests.adapters.waited import DEADLINE, Waited
 from tests.brokers.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -36,23 +37,7 @@ LEASE = timedelta(seconds=60)
 LONG = timedelta(seconds=50)
 NEVER = "&poll=60000"
 """So rarely that within a test nothing is found by looking."""
-DEADLINE = 20.0
 ids = TaskIds()
-
-
-class Waited(SystemClock):
-    """Says when somebody waits: it has said so before, and looked, and found nothing."""
-
-    def __init__(self) -> None:
-        self.waits = asyncio.Event()
-
-    async def wait(
-        self,
-        event: asyncio.Event,
-        timeout: float | None,  # noqa: ASYNC109 - the port's signature
-    ) -> bool:
-        self.waits.set()
-        return await super().wait(event, timeout)
 
 
 @asynccontextmanager
@@ -88,8 +73,7 @@ async def one_that_waits(
     clock = clock or Waited()
     async with opened(url, clock) as backend:
         receiving = asyncio.create_task(queue_of(backend).receive(limit=1, wait=LONG, lease=LEASE))
-        async with asyncio.timeout(DEADLINE):
-            await clock.waits.wait()
+        await clock.until(1)
         yield receiving
 
 
@@ -189,12 +173,11 @@ async def test_whoever_loses_the_connection_it_listens_on_listens_on_another(
             opened(postgres_schema) as backend,
             one_that_waits(away + NEVER, clock) as receiving,
         ):
-            clock.waits.clear()
             proxy.cut()
-            async with asyncio.timeout(DEADLINE):
-                await clock.waits.wait()
-                await sent(backend)
+            await clock.until(2)
+            await sent(backend)
 
+            async with asyncio.timeout(DEADLINE):
                 assert len(await receiving) == 1
 
 

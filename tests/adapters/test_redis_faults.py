@@ -28,6 +28,7 @@ from longshore_adapters.redis.connection import Connection
 from longshore_adapters.redis.ledger import Ledger
 from longshore_adapters.redis.ledger import Verb as Ruling
 from longshore_adapters.redis.options import parse_url
+from tests.adapters.waited import Waited
 from tests.brokers.fixtures import running
 from tests.brokers.private import PrivateServer
 from tests.brokers.proxy import Proxy
@@ -86,9 +87,14 @@ def proxy(redis_url: str, options: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-async def far(proxy: Proxy, options: str) -> AsyncIterator[Parts]:
+def waited() -> Waited:
+    return Waited()
+
+
+@pytest.fixture
+async def far(proxy: Proxy, options: str, waited: Waited) -> AsyncIterator[Parts]:
     """Through the proxy."""
-    async with ADAPTER.open(f"redis://127.0.0.1:{proxy.port}{options}", CLOCK) as backend:
+    async with ADAPTER.open(f"redis://127.0.0.1:{proxy.port}{options}", waited) as backend:
         yield Parts(backend)
         proxy.resume()
 
@@ -304,12 +310,11 @@ async def test_an_ack_whose_answer_was_lost_may_be_repeated(proxy: Proxy, far: P
 
 
 async def test_a_receive_that_waits_goes_on_when_its_connection_is_cut(
-    proxy: Proxy, far: Parts, near: Parts
+    proxy: Proxy, far: Parts, near: Parts, waited: Waited
 ) -> None:
     waiting = asyncio.ensure_future(_until_it_comes(far))
-    await asyncio.sleep(0.3)
+    await waited.until(1)
     proxy.cut()
-    await asyncio.sleep(0.1)
 
     await near.queue.send([message(b"after")])
 
@@ -324,11 +329,11 @@ async def _until_it_comes(parts: Parts) -> list[Delivery]:
 
 
 async def test_a_receive_that_waits_says_that_the_server_went_away(
-    proxy: Proxy, far: Parts, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, far: Parts, waited: Waited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_LOOK", 60.0)
     waiting = asyncio.ensure_future(far.queue.receive(limit=1, wait=LONG, lease=LEASE))
-    await asyncio.sleep(0.2)
+    await waited.until(1)
 
     proxy.refuse()
 
@@ -349,11 +354,13 @@ async def test_a_stalled_server_holds_nobody_for_longer_than_the_timeout(
     assert CLOCK.monotonic() - began < 3
 
 
-async def test_closing_is_prompt_while_the_server_is_stalled(proxy: Proxy, options: str) -> None:
-    async with ADAPTER.open(f"redis://127.0.0.1:{proxy.port}{options}", CLOCK) as backend:
+async def test_closing_is_prompt_while_the_server_is_stalled(
+    proxy: Proxy, options: str, waited: Waited
+) -> None:
+    async with ADAPTER.open(f"redis://127.0.0.1:{proxy.port}{options}", waited) as backend:
         parts = Parts(backend)
         waiting = asyncio.ensure_future(parts.queue.receive(limit=1, wait=LONG, lease=LEASE))
-        await asyncio.sleep(0.2)
+        await waited.until(1)
         proxy.stall()
         began = CLOCK.monotonic()
 
@@ -410,15 +417,15 @@ async def test_one_receive_takes_no_more_than_arrives_in_time(near: Parts) -> No
 
 
 async def test_many_receives_that_wait_leave_the_connections_to_others(
-    redis_url: str, options: str
+    redis_url: str, options: str, waited: Waited
 ) -> None:
-    async with ADAPTER.open(f"{redis_url}{options}&connections=1", CLOCK) as backend:
+    async with ADAPTER.open(f"{redis_url}{options}&connections=1", waited) as backend:
         parts = Parts(backend)
         queues = [parts.named(f"q{number}") for number in range(12)]
         waiting = [
             asyncio.ensure_future(each.receive(limit=1, wait=LONG, lease=LEASE)) for each in queues
         ]
-        await asyncio.sleep(0.2)
+        await waited.until(len(waiting))
 
         async with asyncio.timeout(5):
             for each in queues:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from longshore import protocol
-from longshore.protocol import Changed, Finished, Recorded, Settle
+from longshore.protocol import Changed, Finished, Recorded
 from longshore_adapters.dynamodb.rounds import Verb
 
 if TYPE_CHECKING:
@@ -30,17 +30,6 @@ def _not_recorded(entry: Record, _row: Task | None, error: LongshoreError) -> Re
     return Recorded(task_id=entry.spec.id, inserted=False, state=entry.state, error=error)
 
 
-def _not_finished(outcome: Outcome, row: Task | None, error: LongshoreError) -> Finished:
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=False,
-        settle=Settle.LEAVE,
-        state=None if row is None else row.state,
-        run=0 if row is None else row.run,
-        error=error,
-    )
-
-
 def _change(
     row: Task | None, wanted: Change, now: datetime
 ) -> tuple[Task | None, Changed, Attempt | None]:
@@ -58,6 +47,6 @@ RECORD: Final[Verb[Record, Recorded]] = Verb(
     lambda entry: entry.spec.id, _record, _not_recorded, inserts=True
 )
 FINISH: Final[Verb[Outcome, Finished]] = Verb(
-    lambda outcome: outcome.task_id, protocol.finish, _not_finished
+    lambda outcome: outcome.task_id, protocol.finish, protocol.refused
 )
 CHANGE: Final[Verb[Change, Changed]] = Verb(lambda wanted: wanted.task_id, _change, _not_changed)

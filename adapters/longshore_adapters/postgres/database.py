@@ -112,7 +112,7 @@ class Database:
         connection = await aconnect(self.options)
         try:
             await self._check(connection)
-        except BaseException:
+        except BaseException:  # whatever it was goes on, and leaves nothing open
             await connection.close()
             raise
         return connection

@@ -36,7 +36,7 @@ def draft_of(records: Sequence[Record], *, sends: bool) -> Draft:
     queues = {record.spec.queue for record, sent in zip(records, messages, strict=True) if sent}
     columns = _columns(records)
     many, one = statements.RECORD_PLAIN, statements.RECORD_ONE_PLAIN
-    if not all(map(_is_plain, records)):
+    if not all(record.is_plain for record in records):
         columns |= _rest(records)
         many, one = statements.RECORD, statements.RECORD_ONE
     if len(records) != 1:
@@ -80,20 +80,3 @@ def _wake_at(record: Record) -> datetime | None:
     if not record.armed:
         return None
     return record.due_at if record.wake_at is None else record.wake_at
-
-
-def _is_plain(record: Record) -> bool:
-    """Whether a record holds nothing for the columns of `_rest`."""
-    spec = record.spec
-    return not (
-        record.armed
-        or spec.tags
-        or spec.delete_on_complete
-        or spec.expires_at is not None
-        or spec.category is not None
-        or spec.tenant is not None
-        or spec.owner is not None
-        or spec.label is not None
-        or spec.parent_id is not None
-        or spec.key is not None
-    )

@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from longshore import protocol
-from longshore.protocol import Changed, End, Finished, Settle
-from longshore.task import TaskState
+from longshore.protocol import Changed, End, Finished
 from longshore_adapters.postgres import statements
 from longshore_adapters.postgres.delivering import receipt_of
 from longshore_adapters.postgres.ledger import Ledger
@@ -52,18 +51,7 @@ async def succeed(
         receipts=[receipt for _, receipt in receipts],
     )
     ended = {each.task_id: each for each in plain}
-    return {task_id: _succeeded(ended[task_id], run) for task_id, run in rows}
-
-
-def _succeeded(outcome: Outcome, run: int) -> Finished:
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=True,
-        settle=Settle.ACK if outcome.held else Settle.LEAVE,
-        state=TaskState.SUCCEEDED,
-        run=run,
-        reason=outcome.reason,
-    )
+    return {task_id: protocol.succeeded(ended[task_id], run) for task_id, run in rows}
 
 
 async def finish(database: Database, outcomes: Sequence[Outcome]) -> list[Finished]:

@@ -112,7 +112,9 @@ class Listener:
             loop.remove_reader(self._socket)
             try:
                 await connection.execute(statement.encode(), {"space": SPACE, "number": number})
-            except BaseException:
+            except (
+                BaseException
+            ):  # a cancelled one too: it is raised again, and leaves nothing open
                 self._lose()
                 raise
             loop.add_reader(self._socket, self._hear)
@@ -123,7 +125,7 @@ class Listener:
         connection.add_notify_handler(lambda notify: self._tell(notify.payload))
         try:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
-        except BaseException:
+        except BaseException:  # whatever it was goes on, and leaves nothing open
             await connection.close()
             raise
         self._connection, self._socket = connection, connection.fileno()

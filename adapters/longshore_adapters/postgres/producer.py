@@ -114,7 +114,7 @@ class PostgresProducer:
         try:
             [row] = connection.execute(ASK, {"table": table_of(self._options)}).fetchall()
             check(Standing(*row), self._options)
-        except BaseException:
+        except BaseException:  # whatever it was goes on, and leaves nothing open
             connection.close()
             raise
         return connection
@@ -125,7 +125,7 @@ class PostgresProducer:
         try:
             with translate(self._options.address):
                 yield
-        except BaseException:
+        except BaseException:  # whatever it was goes on, and leaves nothing open
             if self._connection is not None and not is_idle(self._connection):
                 self._connection.close()
                 self._connection = None

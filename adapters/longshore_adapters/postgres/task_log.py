@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from longshore import protocol
 from longshore.errors import ConfigurationError
-from longshore.protocol import Finished, Recorded, Settle
+from longshore.protocol import Finished, Recorded
 from longshore.task import FINAL
 from longshore.task_log import Count, TaskLogCapabilities
 from longshore_adapters.postgres import (
@@ -153,11 +154,4 @@ class PostgresTaskLog:
 async def refused(database: Database, outcome: Outcome, error: LongshoreError) -> Finished:
     """Answer a finish that the log cannot hold: nothing changed."""
     [row] = await PostgresTaskLog(database).get([outcome.task_id])
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=False,
-        settle=Settle.LEAVE,
-        state=None if row is None else row.state,
-        run=0 if row is None else row.run,
-        error=error,
-    )
+    return protocol.refused(outcome, row, error)

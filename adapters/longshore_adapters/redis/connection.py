@@ -103,7 +103,7 @@ class Connection:
         except self._response_error:  # the answer was an error, but it was the answer
             await self._keep(link)
             raise
-        except BaseException:
+        except BaseException:  # whatever it was goes on, and leaves nothing open
             await _disconnected(link)
             raise
         else:
@@ -120,7 +120,7 @@ class Connection:
         link = sdk.connection(self.options)
         try:
             await link.connect()
-        except BaseException:
+        except BaseException:  # whatever it was goes on, and leaves nothing open
             await _disconnected(link)
             raise
         return link

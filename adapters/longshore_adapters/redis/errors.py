@@ -90,7 +90,7 @@ def translate(where: str) -> Generator[None]:
     """Turn what redis-py raises about a server into a `LongshoreError`, from the original."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # translated goes by its kind, and what is none of theirs goes on
         found = translated(error, where)
         if found is None:
             raise

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from longshore import protocol
-from longshore.protocol import Changed, End, Finished, Settle
-from longshore.task import TaskState
+from longshore.protocol import Changed, End, Finished
 from longshore_adapters.redis import scripts
 from longshore_adapters.redis.ledger import Queues, Verb, move_of
 from longshore_adapters.redis.letters import receipt_of
@@ -66,7 +65,7 @@ async def _succeed(connection: Connection, ends: Sequence[Settlement]) -> list[F
         arguments += _success(end, queues)
     runs = await connection.run(scripts.SUCCEED, queues.keys(), *queues.names(), *arguments)
     return [
-        _succeeded(end.outcome, run - 1) if run else None
+        protocol.succeeded(end.outcome, run - 1) if run else None
         for end, run in zip(ends, runs, strict=True)
     ]
 
@@ -85,36 +84,17 @@ def _success(end: Settlement, queues: Queues) -> list[bytes | int]:
     ]
 
 
-def _succeeded(outcome: Outcome, run: int) -> Finished:
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=True,
-        settle=Settle.ACK if outcome.held else Settle.LEAVE,
-        state=TaskState.SUCCEEDED,
-        run=run,
-    )
-
-
 async def _refused(
     ledger: Ledger, ends: Sequence[Settlement], errors: Sequence[LongshoreError | None]
 ) -> list[Finished | None]:
     ids = [end.outcome.task_id for end, error in zip(ends, errors, strict=True) if error]
     _, seen = await ledger.seen(ids, whole=False)
     return [
-        None if error is None else _oversize(end.outcome, seen[end.outcome.task_id].task, error)
+        None
+        if error is None
+        else protocol.refused(end.outcome, seen[end.outcome.task_id].task, error)
         for end, error in zip(ends, errors, strict=True)
     ]
-
-
-def _oversize(outcome: Outcome, row: Task | None, error: LongshoreError) -> Finished:
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=False,
-        settle=Settle.LEAVE,
-        state=None if row is None else row.state,
-        run=0 if row is None else row.run,
-        error=error,
-    )
 
 
 def _finish(

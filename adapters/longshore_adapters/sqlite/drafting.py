@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from longshore.task import OPEN
 from longshore_adapters.sqlite.limits import FIT
 from longshore_adapters.sqlite.scalars import text
-from longshore_adapters.sqlite.wire import is_plain, rest_of, times_of
+from longshore_adapters.sqlite.wire import rest_of, times_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def drafts_of(records: Sequence[Record], now: int) -> Drafts:
 
 
 def _drafts(records: Sequence[Record], now: int) -> Drafts:
-    drafts = Drafts(plain=all(map(is_plain, records)))
+    drafts = Drafts(plain=all(record.is_plain for record in records))
     state = created_at = due_at = times = None
     for record in records:
         spec = record.spec

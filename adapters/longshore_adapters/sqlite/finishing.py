@@ -10,8 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from longshore import protocol
-from longshore.protocol import Changed, End, Finished, Settle
-from longshore.task import TaskState
+from longshore.protocol import Changed, End, Finished
 from longshore_adapters.sqlite import statements
 from longshore_adapters.sqlite.ledger import Ledger, insert
 from longshore_adapters.sqlite.scalars import json_list, lines_text, moment, text
@@ -40,7 +39,9 @@ def finish(transaction: Transaction, outcomes: Sequence[Outcome]) -> list[Finish
     runs = _succeed(transaction, plain)
     others = iter(_decide(transaction, [o for o in outcomes if o.task_id not in runs]))
     return [
-        _succeeded(outcome, runs[outcome.task_id]) if outcome.task_id in runs else next(others)
+        protocol.succeeded(outcome, runs[outcome.task_id])
+        if outcome.task_id in runs
+        else next(others)
         for outcome in outcomes
     ]
 
@@ -79,17 +80,6 @@ def _attempt(row: Row, outcome: Outcome, now: int) -> Row:
 
 def _ended(seq: int, outcome: Outcome) -> Row:
     return (seq, outcome.result, outcome.report, text(outcome.reason))
-
-
-def _succeeded(outcome: Outcome, run: int) -> Finished:
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=True,
-        settle=Settle.ACK if outcome.held else Settle.LEAVE,
-        state=TaskState.SUCCEEDED,
-        run=run,
-        reason=outcome.reason,
-    )
 
 
 def _decide(transaction: Transaction, outcomes: Sequence[Outcome]) -> list[Finished]:

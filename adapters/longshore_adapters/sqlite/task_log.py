@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from longshore import protocol
 from longshore.errors import ConfigurationError
-from longshore.protocol import Finished, Recorded, Settle
+from longshore.protocol import Finished, Recorded
 from longshore.task import FINAL
 from longshore.task_log import Count, TaskLogCapabilities
 from longshore_adapters.sqlite import claiming, finishing, listing, pruning, recording, statements
@@ -168,11 +169,4 @@ class SqliteTaskLog:
 async def refused(file: File, outcome: Outcome, error: LongshoreError) -> Finished:
     """Answer a finish that the log cannot hold: nothing changed."""
     [row] = await SqliteTaskLog(file).get([outcome.task_id])
-    return Finished(
-        task_id=outcome.task_id,
-        accepted=False,
-        settle=Settle.LEAVE,
-        state=None if row is None else row.state,
-        run=0 if row is None else row.run,
-        error=error,
-    )
+    return protocol.refused(outcome, row, error)

@@ -55,23 +55,6 @@ def spec_row(spec: TaskSpec) -> Row:
     )
 
 
-def is_plain(record: Record) -> bool:
-    """Whether a record holds nothing behind the first columns of `statements.RECORD_COLUMNS`."""
-    spec = record.spec
-    return not (
-        record.armed
-        or spec.tags
-        or spec.delete_on_complete
-        or spec.expires_at is not None
-        or spec.category is not None
-        or spec.tenant is not None
-        or spec.owner is not None
-        or spec.label is not None
-        or spec.parent_id is not None
-        or spec.key is not None
-    )
-
-
 def times_of(record: Record, now: int) -> tuple[int, str, int, int]:
     """Write what records made together share: created, state, due, updated."""
     created_at = micros(record.spec.created_at)

@@ -7,7 +7,7 @@ DynamoDB condition) is held to the same answers by the conformance kit. See prot
 
 from longshore.protocol.change import VERBS, change, record
 from longshore.protocol.claim import claim, lease_is_live, renew
-from longshore.protocol.finish import finish
+from longshore.protocol.finish import finish, refused, succeeded
 from longshore.protocol.table import TRANSITIONS, allowed
 from longshore.protocol.unlogged import UNFENCED, claim_unlogged, finish_unlogged
 from longshore.protocol.values import (
@@ -59,5 +59,7 @@ __all__ = [
     "finish_unlogged",
     "lease_is_live",
     "record",
+    "refused",
     "renew",
+    "succeeded",
 ]

@@ -13,6 +13,7 @@ from longshore.task import Attempt, Task, TaskState
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from longshore.errors import LongshoreError
     from longshore.protocol.values import Outcome
 
 _NOW = timedelta(0)
@@ -26,7 +27,7 @@ def finish(
     It does not ask whether the lease is live: late but unrivalled is accepted.
     """
     if row is None or row.state is not TaskState.RUNNING or row.token != outcome.token:
-        return None, _refused(row, outcome), None
+        return None, refused(outcome, row), None
     started = replace(row, started_at=outcome.started_at or row.started_at)
     ended = replace(started, updated_at=now, lease_until=None, finished_at=now, error=outcome.error)
     after, answer = _decide(ended, outcome, now)
@@ -112,13 +113,27 @@ def _accepted(row: Task, settle: Settle, delay: timedelta = _NOW) -> Finished:
     )
 
 
-def _refused(row: Task | None, outcome: Outcome) -> Finished:
+def succeeded(outcome: Outcome, run: int) -> Finished:
+    """Answer a plain success, for adapters that decide one themselves; `run` is its row's."""
+    return Finished(
+        task_id=outcome.task_id,
+        accepted=True,
+        settle=Settle.ACK if outcome.held else Settle.LEAVE,
+        state=TaskState.SUCCEEDED,
+        run=run,
+        reason=outcome.reason,
+    )
+
+
+def refused(outcome: Outcome, row: Task | None, error: LongshoreError | None = None) -> Finished:
+    """Answer a finish that changes nothing: by the fence, or, with `error`, by a log's limit."""
     return Finished(
         task_id=outcome.task_id,
         accepted=False,
         settle=Settle.LEAVE,
         state=None if row is None else row.state,
         run=0 if row is None else row.run,
+        error=error,
     )
 
 

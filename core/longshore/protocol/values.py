@@ -37,6 +37,23 @@ class Record:
     armed: bool = False
     wake_at: datetime | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds nothing but what every record does: most are written by that alone."""
+        spec = self.spec
+        return not (
+            self.armed
+            or spec.tags
+            or spec.delete_on_complete
+            or spec.expires_at is not None
+            or spec.category is not None
+            or spec.tenant is not None
+            or spec.owner is not None
+            or spec.label is not None
+            or spec.parent_id is not None
+            or spec.key is not None
+        )
+
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
